@@ -1,0 +1,53 @@
+# Every verb works from a fresh clone; `make help` lists them.
+PYTHON ?= python3
+VENV   := .venv
+export CLUSTER CLUSTER_NAME EGRESS NODE_IMAGE
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up status down
+up: ## Bring up a cluster, the backends, the operator and a live example pipeline
+	@$(PYTHON) -m cluster up
+
+status: ## Show the pipelines: ready, ticks/s, signals, lag, where to look
+	@$(PYTHON) -m cluster status
+
+down: ## Remove the cluster and everything that it started
+	@$(PYTHON) -m cluster down
+
+.PHONY: dev
+dev: ## Make .venv with all that is needed to work on the project
+	@$(PYTHON) -m cluster dev
+
+.PHONY: test test-unit test-integration test-e2e test-kind
+test: ## Lint, unit, integration and end-to-end tests; installs what it needs
+	@$(PYTHON) -m cluster test lint unit integration e2e
+
+test-unit: dev ## Fast, pure tests
+	@$(VENV)/bin/pytest tests/unit
+
+test-integration: ## Tests against a real API server, Kafka and Redis
+	@$(PYTHON) -m cluster test integration
+
+test-e2e: ## The whole story on an embedded cluster of its own
+	@$(PYTHON) -m cluster test e2e
+
+test-kind: ## The same story on kind (opt-in; needs Docker, or makes an engine of its own)
+	@$(PYTHON) -m cluster test kind
+
+.PHONY: lint fmt generate lock
+lint: dev ## Style, types, import layers
+	@$(PYTHON) -m cluster test lint
+
+fmt: dev ## Format the code
+	@$(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format .
+
+generate: dev ## Write the generated files (the CRD)
+	@$(VENV)/bin/python -m stockpipeline.api.crd >charts/stockpipeline-operator/crds/stockpipelines.yaml
+
+lock: dev ## Pin the versions of all Python packages anew
+	@requirements/lock.sh
