@@ -12,7 +12,6 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
 )
 
@@ -78,7 +77,7 @@ func newStorageProvisionerCommand() *cobra.Command {
 				return fmt.Errorf("kubeconfig %s: %w", kubeconfig, err)
 			}
 			ctx := genericapiserver.SetupSignalContext()
-			controller.NewProvisionController(klog.FromContext(ctx), client, name, p, controller.LeaderElection(false)).Run(ctx)
+			controller.NewProvisionController(ctx, client, name, p, controller.LeaderElection(false)).Run(ctx)
 			return nil
 		},
 	}
