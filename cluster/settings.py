@@ -1,0 +1,146 @@
+"""What is chosen from outside about a cluster: its name, its kind, its folders and its ports on loopback.
+
+The choice comes from the environment (`CLUSTER_NAME`, `CLUSTER`, `EGRESS`, `API_PORT`, `PROMETHEUS_PORT`).
+What a cluster was first made with is remembered in its state folder, so that a later `status` or `down`
+without those variables speaks of the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+Kind = Literal["node", "kind"]
+
+DEFAULT_NAME = "stockpipeline"
+REPO = Path(__file__).resolve().parent.parent
+# Also the name of a network namespace, of a cgroup, and part of file names.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+_FIRST_API_PORT = 16443
+_FIRST_PROMETHEUS_PORT = 19090
+_SLOTS = 1000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One local cluster.
+
+    `state` survives a reboot, `run` (sockets, pid files) need not; `cache` is shared by all clusters and
+    clones. `api_port` and `prometheus_port` are on the loopback of this machine.
+    """
+
+    name: str
+    kind: Kind
+    egress: bool
+    cache: Path
+    state: Path
+    run: Path
+    repo: Path
+    api_port: int
+    prometheus_port: int
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, which reaches the API through loopback."""
+        return self.state / "admin.kubeconfig"
+
+    @property
+    def slot(self) -> int:
+        """A number that keeps the ports and addresses of two clusters apart: 0 for the default name."""
+        return slot_of(self.name)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the choice from the environment, then from what the cluster was made with, then the defaults.
+
+        Raises `ValueError` with the variable's name and what it may be.
+        """
+        env = os.environ if environment is None else environment
+        name = env.get("CLUSTER_NAME") or DEFAULT_NAME
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"CLUSTER_NAME={name!r}: use 1 to 40 lower-case letters, digits and dashes, "
+                "with a letter or digit at both ends"
+            )
+        state = Path("/var/lib/stockpipeline") / name
+        remembered = _remembered(state)
+        home = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME") or "/root") / ".cache")
+        slot = slot_of(name)
+        return cls(
+            name=name,
+            kind=_kind(env, remembered),
+            egress=_egress(env),
+            cache=home / "stockpipeline",
+            state=state,
+            run=Path("/run/stockpipeline") / name,
+            repo=REPO,
+            api_port=_port(env, "API_PORT", remembered, _FIRST_API_PORT + slot),
+            prometheus_port=_port(env, "PROMETHEUS_PORT", remembered, _FIRST_PROMETHEUS_PORT + slot),
+        )
+
+    def remember(self) -> None:
+        """Keep the kind and the ports for the calls to come; called when the cluster is brought up."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        values = {"CLUSTER": self.kind, "API_PORT": self.api_port, "PROMETHEUS_PORT": self.prometheus_port}
+        temporary = _memory(self.state).with_suffix(".new")
+        temporary.write_text(json.dumps(values) + "\n")
+        temporary.replace(_memory(self.state))
+
+
+def slot_of(name: str) -> int:
+    """Return 0 for the default cluster, else a number in 1..1000 that depends only on the name."""
+    if name == DEFAULT_NAME:
+        return 0
+    return 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % _SLOTS
+
+
+def _memory(state: Path) -> Path:
+    return state / "settings.json"
+
+
+def _remembered(state: Path) -> dict[str, str]:
+    try:
+        values = json.loads(_memory(state).read_text())
+    except (OSError, ValueError):  # never made, or torn by a crash: the defaults hold again
+        return {}
+    return {key: str(value) for key, value in values.items()} if isinstance(values, dict) else {}
+
+
+def _kind(env: Mapping[str, str], remembered: Mapping[str, str]) -> Kind:
+    kind = env.get("CLUSTER") or remembered.get("CLUSTER") or ("kind" if _kind_is_usable() else "node")
+    if kind not in ("node", "kind"):
+        raise ValueError(f"CLUSTER={kind!r}: use node (the embedded cluster) or kind, or leave it unset")
+    return cast("Kind", kind)
+
+
+def _kind_is_usable() -> bool:
+    """Tell whether the kind program and a Docker engine that answers are both there."""
+    if not (shutil.which("kind") and shutil.which("docker")):
+        return False
+    try:
+        asked = subprocess.run(["docker", "version"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
+
+
+def _egress(env: Mapping[str, str]) -> bool:
+    value = env.get("EGRESS", "")
+    if value not in ("", "0", "1"):
+        raise ValueError(f"EGRESS={value!r}: use 1 to let pods reach the outside, or 0")
+    return value == "1"
+
+
+def _port(env: Mapping[str, str], variable: str, remembered: Mapping[str, str], default: int) -> int:
+    value = env.get(variable) or remembered.get(variable) or str(default)
+    if not value.isascii() or not value.isdigit() or not 1024 <= int(value) <= 65535:
+        raise ValueError(f"{variable}={value!r}: use a port number from 1024 to 65535")
+    return int(value)
