@@ -1,0 +1,1 @@
+"""Indicators: the catalogue of TA-Lib's functions, their convergence, and the streaming engine."""

@@ -1,0 +1,90 @@
+"""The sessions of an exchange: which trading day an instant belongs to, and when a day opens and closes.
+
+Backed by ``exchange_calendars`` (holidays, half days, daylight saving), read once into sorted integer tables,
+so that a lookup is a bisection and pandas stays out of the hot path.
+"""
+
+from bisect import bisect_left, bisect_right
+from datetime import date
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stockpipeline.market.sessions import session_from_date, session_iso
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2049, 12, 31)
+
+
+class UnknownExchange(ValueError):
+    """The name is no exchange of ``exchange_calendars`` (ISO 10383 codes such as XNAS or XKRX)."""
+
+
+class UnknownSession(ValueError):
+    """The exchange does not trade on this day, or the day is outside of the calendar's years."""
+
+
+class SessionCalendar:
+    """The regular sessions of one exchange, 1990 to 2049 (fewer where its holidays are not known)."""
+
+    def __init__(self, exchange: str) -> None:
+        self.exchange = exchange
+        self._sessions, self._opens, self._closes = _load(exchange)
+
+    def session_of(self, ts_ms: int) -> int | None:
+        """Return the session that is open at this instant (epoch ms, both ends included), or None."""
+        index = bisect_right(self._opens, ts_ms) - 1
+        if index < 0 or ts_ms > self._closes[index]:
+            return None
+        return self._sessions[index]
+
+    def open_close_ms(self, session: int) -> tuple[int, int]:
+        """Return when the session opens and closes, in epoch ms; raise ``UnknownSession`` for other days."""
+        index = bisect_left(self._sessions, session)
+        if index == len(self._sessions) or self._sessions[index] != session:
+            raise UnknownSession(f"{self.exchange} has no session on {session_iso(session)}")
+        return self._opens[index], self._closes[index]
+
+    def sessions_between(self, first: date, last: date) -> list[int]:
+        """Return the sessions from ``first`` to ``last``, both included, in order."""
+        begin = bisect_left(self._sessions, session_from_date(first))
+        end = bisect_right(self._sessions, session_from_date(last))
+        return self._sessions[begin:end]
+
+    def next_session(self, session: int) -> int:
+        """Return the first session after this day; raise ``UnknownSession`` past the calendar's last year."""
+        index = bisect_right(self._sessions, session)
+        if index == len(self._sessions):
+            raise UnknownSession(f"{self.exchange} has no known session after {session_iso(session)}")
+        return self._sessions[index]
+
+
+def _load(exchange: str) -> tuple[list[int], list[int], list[int]]:
+    """Return (sessions, opens, closes) as lists: bisecting a list of ints beats a numpy scalar lookup."""
+    # Imported here because it brings pandas, which nothing else in the core needs.
+    import exchange_calendars
+    import pandas as pd
+    from exchange_calendars.errors import InvalidCalendarName
+
+    try:
+        kind = type(exchange_calendars.get_calendar(exchange))
+    except InvalidCalendarName:
+        near = get_close_matches(exchange.upper(), exchange_calendars.get_calendar_names(), n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise UnknownExchange(f"unknown exchange {exchange!r}{hint}") from None
+    start = max(pd.Timestamp(FIRST_DAY), kind.bound_min() or pd.Timestamp.min)
+    end = min(pd.Timestamp(LAST_DAY), kind.bound_max() or pd.Timestamp.max)
+    calendar = exchange_calendars.get_calendar(exchange, start=start, end=end)
+    return (
+        calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64).tolist(),
+        _epoch_ms(calendar.opens),
+        _epoch_ms(calendar.closes),
+    )
+
+
+def _epoch_ms(instants: "pd.Series[pd.Timestamp]") -> list[int]:
+    values: list[int] = instants.to_numpy(dtype="datetime64[ms]").astype(np.int64).tolist()
+    return values

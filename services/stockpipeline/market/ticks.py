@@ -1,0 +1,103 @@
+"""One trade as it travels from a source to the detector, and its JSON form.
+
+Wire format (UTF-8 JSON, one object per message): ``symbol, price, volume, ts, source, session`` and, where
+the source knows them, ``seq, bid, ask``. ``decode_tick`` is strict: whatever it returns may enter a bar;
+everything else raises ``MalformedTick`` with a reason that dead-letter topics and metrics carry as it is.
+"""
+
+from enum import StrEnum
+from math import inf
+
+import msgspec
+
+MAX_EVENT_TIME_MS = 4_102_444_800_000
+"""2100-01-01T00:00Z: a later event time is a unit error (microseconds, say), not a trade."""
+
+
+class MarketSession(StrEnum):
+    """The kind of trading session a tick was made in."""
+
+    REGULAR = "regular"
+    PRE = "pre"
+    POST = "post"
+    DAYTIME = "daytime"
+
+
+class MalformedReason(StrEnum):
+    """Why bytes are not a tick."""
+
+    BAD_JSON = "bad-json"
+    BAD_FIELDS = "bad-fields"
+    BAD_SYMBOL = "bad-symbol"
+    BAD_PRICE = "bad-price"
+    BAD_VOLUME = "bad-volume"
+    BAD_TIME = "bad-time"
+    BAD_SEQUENCE = "bad-sequence"
+
+
+class MalformedTick(ValueError):
+    """These bytes, or this object, are no valid tick; ``reason`` is a stable code, the message a sentence."""
+
+    def __init__(self, reason: MalformedReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One trade.
+
+    ``price`` in the symbol's currency (> 0), ``volume`` in shares (≥ 0), ``ts`` the exchange's event time in
+    epoch milliseconds, ``source`` the name of the source in the pipeline, ``seq`` the source's own number per
+    symbol, from 1.
+    """
+
+    symbol: str
+    price: float
+    volume: float
+    ts: int
+    source: str
+    session: MarketSession
+    seq: int | None = None
+    bid: float | None = None
+    ask: float | None = None
+
+
+_decoder = msgspec.json.Decoder(Tick)
+_encoder = msgspec.json.Encoder()
+
+
+def encode_tick(tick: Tick) -> bytes:
+    """Return the tick as one line of JSON, without a newline; absent optional fields are left out."""
+    return _encoder.encode(tick)
+
+
+def decode_tick(data: bytes) -> Tick:
+    """Return the valid tick in ``data``; raise ``MalformedTick`` for everything else. Unknown fields pass."""
+    try:
+        tick = _decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise MalformedTick(MalformedReason.BAD_FIELDS, f"not a tick: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedTick(MalformedReason.BAD_JSON, f"not JSON: {error}") from None
+    check_tick(tick)
+    return tick
+
+
+def check_tick(tick: Tick) -> None:
+    """Raise ``MalformedTick`` unless every number of the tick is one that may enter a bar.
+
+    Written as positive ranges because every comparison with NaN is false.
+    """
+    if not 0.0 < tick.price < inf:
+        raise MalformedTick(MalformedReason.BAD_PRICE, f"{tick.symbol}: price {tick.price} is not > 0")
+    if not 0.0 <= tick.volume < inf:
+        raise MalformedTick(MalformedReason.BAD_VOLUME, f"{tick.symbol}: volume {tick.volume} is not ≥ 0")
+    if not 0 < tick.ts < MAX_EVENT_TIME_MS:
+        raise MalformedTick(
+            MalformedReason.BAD_TIME,
+            f"{tick.symbol}: ts {tick.ts} is not in epoch milliseconds (1970 to 2100)",
+        )
+    if tick.seq is not None and tick.seq < 1:
+        raise MalformedTick(MalformedReason.BAD_SEQUENCE, f"{tick.symbol}: seq {tick.seq} is not ≥ 1")
+    if not tick.symbol:
+        raise MalformedTick(MalformedReason.BAD_SYMBOL, "the symbol is empty")

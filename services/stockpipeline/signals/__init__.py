@@ -1,0 +1,1 @@
+"""Signals: the rule language, the latch, and the detector's pure core."""
