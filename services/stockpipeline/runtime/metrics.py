@@ -1,0 +1,125 @@
+"""The metrics of the services, declared in one place; one registry per component.
+
+No metric has a label per symbol: a universe has thousands, and Prometheus keeps a series for each.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+# From a broker on the same node (a few ms) over a transaction (100 ms) to a detector that catches up.
+_LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+def new_registry() -> CollectorRegistry:
+    """Return a registry that already has the process's CPU, memory, descriptors and garbage collections."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+class ProducerMetrics:
+    """What a producer exports; `pipeline` is the resource's name, `source` the name of the data source."""
+
+    def __init__(self, registry: CollectorRegistry, pipeline: str, source: str) -> None:
+        self.ticks = Counter(
+            "stockpipeline_producer_ticks_total",
+            "Ticks handed to Kafka",
+            ["pipeline", "source"],
+            registry=registry,
+        ).labels(pipeline, source)
+        self.delivery_failures = Counter(
+            "stockpipeline_producer_delivery_failures_total",
+            "Ticks that Kafka refused for good",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
+        self.queue_messages = Gauge(
+            "stockpipeline_producer_queue_messages",
+            "Ticks that wait for Kafka's acknowledgement",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
+        self.event_time = Gauge(
+            "stockpipeline_producer_event_time_seconds",
+            "Exchange time of the last tick, seconds since the epoch",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
+        self.exhausted = Gauge(
+            "stockpipeline_producer_exhausted",
+            "1 when the source has no more ticks and all were acknowledged",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
+
+
+class DetectorMetrics:
+    """What a detector exports; `pipeline` is the resource's name."""
+
+    def __init__(self, registry: CollectorRegistry, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self.ticks = Counter(
+            "stockpipeline_detector_ticks_total",
+            "Ticks read from Kafka, refused ones included",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
+        self._refused = Counter(
+            "stockpipeline_detector_refused_ticks_total",
+            "Ticks that changed nothing: malformed (they are in the dead-letter topic), late or duplicate",
+            ["pipeline", "reason"],
+            registry=registry,
+        )
+        self._signals = Counter(
+            "stockpipeline_detector_signals_total",
+            "Signals in committed transactions",
+            ["pipeline", "rule", "side"],
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "stockpipeline_detector_lag_records",
+            "Records between the detector's position and the end of its partitions",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
+        self._symbols = Gauge(
+            "stockpipeline_detector_symbols",
+            "Symbols of the assigned partitions by state: ready, warming or stale",
+            ["pipeline", "state"],
+            registry=registry,
+        )
+        self.tick_to_signal = Histogram(
+            "stockpipeline_detector_tick_to_signal_seconds",
+            "From the tick's arrival in Kafka to the hand-over of its signal",
+            ["pipeline"],
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        ).labels(pipeline)
+        self.rebalances = Counter(
+            "stockpipeline_detector_rebalances_total",
+            "Changes of the assigned partitions",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
+        self.transactions_aborted = Counter(
+            "stockpipeline_detector_transactions_aborted_total",
+            "Kafka transactions that were aborted and done again",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
+
+    def refused(self, reason: str, count: int = 1) -> None:
+        """Count ticks that changed nothing; `reason` is one of a fixed set of short names."""
+        self._refused.labels(self._pipeline, reason).inc(count)
+
+    def signal(self, rule: str, side: str) -> None:
+        """Count a signal of a committed transaction."""
+        self._signals.labels(self._pipeline, rule, side).inc()
+
+    def symbols(self, state: str, count: int) -> None:
+        """Set the number of symbols in a state."""
+        self._symbols.labels(self._pipeline, state).set(count)
