@@ -1,0 +1,72 @@
+"""Names that a pipeline gives to what it owns outside Kubernetes: topics, consumer group, Redis keys.
+
+Everything of one pipeline begins with `NAMESPACE.NAME`. Neither part can contain a dot (the CRD sees to the
+name, Kubernetes to the namespace), so no pipeline's names are a prefix of another's.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+GROUP = "stockpipeline.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "StockPipeline"
+PLURAL = "stockpipelines"
+PIPELINE_LABEL = f"{GROUP}/pipeline"
+FINALIZER = f"{GROUP}/finalizer"
+
+
+class Topic(StrEnum):
+    """The topics of a pipeline. Keyed by symbol, `performance` by the signal's id."""
+
+    TICKS = "ticks"
+    SIGNALS = "signals"
+    PERFORMANCE = "performance"
+    STATE = "state"
+    DEAD_LETTER = "dead-letter"
+
+    @property
+    def compacted(self) -> bool:
+        """Whether only the newest record of each key is kept."""
+        return self in (Topic.PERFORMANCE, Topic.STATE)
+
+
+@dataclass(frozen=True)
+class PipelineNames:
+    """All outside names of the pipeline `name` in `namespace`."""
+
+    namespace: str
+    name: str
+
+    @property
+    def prefix(self) -> str:
+        """What every name of the pipeline begins with."""
+        return f"{self.namespace}.{self.name}"
+
+    def topic(self, topic: Topic) -> str:
+        """The Kafka topic's full name, for example `default.demo.ticks`."""
+        return f"{self.prefix}.{topic.value}"
+
+    @property
+    def topics(self) -> dict[Topic, str]:
+        """Every topic with its full name."""
+        return {topic: self.topic(topic) for topic in Topic}
+
+    @property
+    def consumer_group(self) -> str:
+        """The consumer group of the detector."""
+        return f"{self.prefix}.detector"
+
+    @property
+    def redis_prefix(self) -> str:
+        """What every Redis key of the pipeline begins with."""
+        return f"{self.prefix}:"
+
+    def history_key(self, symbol: str) -> str:
+        """The Redis key with the closed daily bars of a symbol."""
+        return f"{self.redis_prefix}history:{symbol}"
+
+    @property
+    def history_digests_key(self) -> str:
+        """The Redis hash symbol → digest of its history."""
+        return f"{self.redis_prefix}history-digests"

@@ -1,0 +1,99 @@
+"""The `status` of a StockPipeline: what the operator reports.
+
+Conditions follow the Kubernetes convention: `Ready` sums up, `Reconciling` is true while the operator is on
+its way to the desired state, `Stalled` is true when it cannot get there without the user.
+"""
+
+import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from stockpipeline.api.base import ApiModel, Unique
+
+
+class ConditionType(StrEnum):
+    """Types of conditions."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(ApiModel):
+    """One aspect of the pipeline's state, in the form that `kubectl wait` understands."""
+
+    type: Annotated[str, Field(min_length=1, max_length=316)]
+    """Name of the condition: Ready, Reconciling or Stalled."""
+
+    status: ConditionStatus
+    """Whether the condition holds: True, False or Unknown."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    """Why, as one CamelCase word for programs."""
+
+    message: Annotated[str, Field(max_length=32768)]
+    """Why, as a sentence for people, with what to do about it."""
+
+    last_transition_time: datetime.datetime
+    """When the status last changed from one value to another."""
+
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    """Generation of the spec that the condition was found for."""
+
+
+class Component(ApiModel):
+    """One workload of the pipeline."""
+
+    name: str
+    """Name of the component: producer or detector."""
+
+    kind: str
+    """Kind of the Kubernetes object that runs it."""
+
+    ready: int
+    """Replicas that are ready."""
+
+    desired: int
+    """Replicas that should be ready."""
+
+
+class Release(ApiModel):
+    """The Helm release that the pipeline became."""
+
+    name: str
+    """Name of the release in the pipeline's namespace, as `helm list` shows it."""
+
+    revision: int
+    """Revision of the release that is deployed."""
+
+    digest: str
+    """Digest of the chart and the values that the revision was made from."""
+
+
+class StockPipelineStatus(ApiModel):
+    """What the operator found and did."""
+
+    observed_generation: int | None = None
+    """Generation of the spec that this status describes."""
+
+    conditions: Annotated[tuple[Condition, ...], Field(default_factory=tuple), Unique("type")]
+    """Ready, Reconciling and Stalled, each with a reason and a sentence."""
+
+    symbols: int | None = None
+    """How many symbols the pipeline follows."""
+
+    components: Annotated[tuple[Component, ...], Field(default_factory=tuple), Unique("name")]
+    """The pipeline's workloads and how many of their replicas are ready."""
+
+    release: Release | None = None
+    """The Helm release that the pipeline became."""
