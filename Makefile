@@ -47,7 +47,7 @@ fmt: dev ## Format the code
 	@$(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format .
 
 generate: dev ## Write the generated files (the CRD)
-	@$(VENV)/bin/python -m stockpipeline.api.crd >charts/stockpipeline-operator/crds/stockpipelines.yaml
+	@$(VENV)/bin/python -m stockpipeline.api.crd >charts/stockpipeline-operator/templates/crd.yaml
 
 lock: dev ## Pin the versions of all Python packages anew
 	@requirements/lock.sh

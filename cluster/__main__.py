@@ -1,0 +1,73 @@
+"""The verbs of the Makefile: `python3 -m cluster up|status|down|dev|test`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cluster.prerequisites import PrerequisiteError
+from cluster.progress import Progress
+from cluster.settings import Settings
+from cluster.shell import CommandError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; return the exit code: 0 done, 1 failed, 2 the machine or the call is not right."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m cluster", description="Local clusters for StockPipeline"
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("up", help="bring up cluster, backends, operator and the example")
+    verbs.add_parser("status", help="show the pipelines and where to look")
+    verbs.add_parser("down", help="remove the cluster")
+    verbs.add_parser("dev", help="make .venv")
+    test = verbs.add_parser("test", help="run test suites")
+    test.add_argument("suites", nargs="+", choices=("lint", "unit", "integration", "e2e", "kind"))
+    chosen = parser.parse_args(arguments)
+    try:
+        return _run(chosen)
+    except (ValueError, PrerequisiteError) as error:
+        print(f"Cannot start:\n{error}", file=sys.stderr)
+        return 2
+    except (CommandError, TimeoutError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "\nStopped. The same command goes on from here; `make down` removes what there is.",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    settings = Settings.from_environment()
+    progress = Progress()
+    match chosen.verb:
+        case "up":
+            from cluster.up import up
+
+            up(settings, progress)
+        case "status":
+            from cluster.up import status
+
+            return status(settings)
+        case "down":
+            from cluster.up import down
+
+            down(settings, progress)
+        case "dev":
+            from cluster import environment, prerequisites
+
+            prerequisites.install((), progress)
+            environment.ensure(settings, progress)
+        case "test":
+            from cluster.testing import run_suites
+
+            return run_suites(settings, chosen.suites, progress)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,170 @@
+"""Puts the product on a cluster: backends, operator, example, and waits until signals flow."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster import environment, observe
+from cluster.backend import Cluster
+from cluster.imagebuild import Image
+from cluster.observe import kubectl
+from cluster.progress import Progress
+from cluster.settings import Settings
+from cluster.shell import CommandError, run, wait_until
+
+SYSTEM_NAMESPACE = "stockpipeline-system"
+BACKENDS_NAMESPACE = "stockpipeline-backends"
+OPERATOR_RELEASE = "stockpipeline-operator"
+BACKENDS_RELEASE = "backends"
+PROMETHEUS_NODE_PORT = 30090  # also in kind-config.yaml
+EXAMPLE = Path("examples/replay.yaml")
+EXAMPLE_KEY = ("default", "demo")
+
+ROLLOUT_TIMEOUT = 300.0
+FIRST_SIGNAL_TIMEOUT = 180.0
+
+
+def image_values(image: Image) -> dict[str, str]:
+    """Return an image as the charts take it."""
+    repository, _, tag = image.reference.rpartition(":")
+    return {"repository": repository, "tag": tag}
+
+
+def namespaces(cluster: Cluster) -> None:
+    """Make the product's namespaces, with the strictest Pod Security profile enforced."""
+    manifests = [
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        }
+        for name in (SYSTEM_NAMESPACE, BACKENDS_NAMESPACE)
+    ]
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+    run([cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--filename", "-"], input=document)
+
+
+def release(
+    settings: Settings, cluster: Cluster, chart: str, name: str, namespace: str, values: Mapping[str, Any]
+) -> str:
+    """Bring a Helm release to the chart and values; return "unchanged", "installed" or "upgraded"."""
+    done = run(
+        [environment.python(settings), "-m", "cluster.helm_release",
+         "--kubeconfig", cluster.kubeconfig, "--namespace", namespace,
+         "--chart", settings.repo / "charts" / chart, "--name", name],
+        input=json.dumps(values),
+        cwd=settings.repo,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def wait_for_rollout(cluster: Cluster, namespace: str) -> None:
+    """Wait until every Deployment and StatefulSet of the namespace runs its newest version."""
+    workloads = kubectl(
+        cluster, "get", "deployments,statefulsets", "--namespace", namespace, "--output", "name"
+    ).split()
+    for workload in workloads:
+        kubectl(
+            cluster, "rollout", "status", workload, "--namespace", namespace,
+            f"--timeout={ROLLOUT_TIMEOUT:.0f}s", timeout=ROLLOUT_TIMEOUT + 30,
+        )  # fmt: skip
+
+
+def load_images(cluster: Cluster, images: Mapping[str, Image]) -> None:
+    """Give the node every image that it does not have yet."""
+    present = cluster.images()
+    for image in images.values():
+        if image.reference not in present:
+            cluster.load_image(image.tar, image.reference)
+
+
+def product(settings: Settings, cluster: Cluster, images: Mapping[str, Image], progress: Progress) -> None:
+    """Install or update the backends and the operator and wait until they run."""
+    with progress.step("Deploy Kafka, Redis, Prometheus and the operator"):
+        namespaces(cluster)
+        values = {
+            "kafka": {"image": image_values(images["kafka"])},
+            "redis": {"image": image_values(images["redis"])},
+            "prometheus": {
+                "image": image_values(images["prometheus"]),
+                "nodePort": PROMETHEUS_NODE_PORT,
+            },
+        }
+        outcome = release(
+            settings, cluster, "stockpipeline-backends", BACKENDS_RELEASE, BACKENDS_NAMESPACE, values
+        )
+        progress.note(f"{BACKENDS_RELEASE}: {outcome}")
+        values = {
+            "image": image_values(images["operator"]),
+            "services": {"image": image_values(images["services"])},
+        }
+        outcome = release(
+            settings, cluster, "stockpipeline-operator", OPERATOR_RELEASE, SYSTEM_NAMESPACE, values
+        )
+        progress.note(f"{OPERATOR_RELEASE}: {outcome}")
+        for namespace in (BACKENDS_NAMESPACE, SYSTEM_NAMESPACE):
+            wait_for_rollout(cluster, namespace)
+
+
+def example(settings: Settings, cluster: Cluster, progress: Progress) -> None:
+    """Apply the example pipeline and wait for its first signal."""
+    namespace, name = EXAMPLE_KEY
+    with progress.step(f"Apply {EXAMPLE} and wait until it is ready"):
+        kubectl(cluster, "apply", "--filename", str(settings.repo / EXAMPLE))
+        wait_until(
+            lambda: _is_ready(cluster, namespace, name),
+            ROLLOUT_TIMEOUT,
+            f"StockPipeline {namespace}/{name} is ready (see `kubectl describe stockpipeline {name}`)",
+        )
+    with progress.step("Wait for the first signal"):
+        wait_until(
+            lambda: observe.last_signals(cluster, namespace, name, 1),
+            FIRST_SIGNAL_TIMEOUT,
+            f"a signal of {namespace}/{name}",
+        )
+
+
+def _is_ready(cluster: Cluster, namespace: str, name: str) -> bool:
+    try:
+        found = kubectl(cluster, "get", "stockpipeline", name, "--namespace", namespace, "--output", "json")
+    except CommandError:  # a restart of the API server must not end the wait
+        return False
+    return observe.readiness(json.loads(found))[0]
+
+
+def summary(settings: Settings, cluster: Cluster, out: Any = None) -> None:
+    """Print the table of pipelines, their last signals, and where to look."""
+    out = sys.stdout if out is None else out
+    prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
+    states = observe.pipelines(cluster, prometheus)
+    print(f"\n{observe.table(states)}", file=out)
+    for state in states:
+        lines = observe.last_signals(cluster, state.namespace, state.name, 5) if state.ready else ""
+        if lines:
+            print(f"\nLast signals of {state.namespace}/{state.name}:\n{lines.rstrip()}", file=out)
+    print(
+        f"\nKubernetes  export KUBECONFIG={cluster.kubeconfig}\n"
+        f"            {cluster.kubectl} get stockpipelines -A\n"
+        f"Prometheus  {prometheus}\n"
+        f"API server  https://127.0.0.1:{settings.api_port}",
+        file=out,
+    )
+
+
+def settle(settings: Settings) -> None:
+    """Wait until Prometheus has seen enough of the example for a rate (two scrapes)."""
+    prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        figures = [
+            observe.by_pipeline(prometheus, query)
+            for query in (observe.TICK_RATE, observe.SIGNALS, observe.LAG)
+        ]
+        if all(EXAMPLE_KEY in figure for figure in figures):
+            return
+        time.sleep(0.5)

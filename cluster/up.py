@@ -1,0 +1,87 @@
+"""`make up`: from whatever is there to a cluster with live signals."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from cluster import deploy, environment, imagebuild, prerequisites
+from cluster.backend import Cluster
+from cluster.embedded.node import EmbeddedNode
+from cluster.embedded.packages import DEBIAN_PACKAGES as NODE_PACKAGES
+from cluster.kind import KindCluster
+from cluster.progress import Progress
+from cluster.settings import Settings
+
+
+def cluster_of(settings: Settings) -> Cluster:
+    """Return the cluster that the settings name."""
+    return KindCluster(settings) if settings.kind == "kind" else EmbeddedNode(settings)
+
+
+def up(settings: Settings, progress: Progress) -> None:
+    """Bring up cluster, backends, operator and example; what is there already is left as it is."""
+    prerequisites.check(settings)
+    with exclusive(settings):
+        packages = (*imagebuild.DEBIAN_PACKAGES, *(NODE_PACKAGES if settings.kind == "node" else ()))
+        prerequisites.install(packages, progress)
+        settings.remember()
+        cluster = cluster_of(settings)
+        images = _cluster_and_images(settings, cluster, progress)
+        with progress.step("Load the images into the cluster"):
+            deploy.load_images(cluster, images)
+        cluster.expose(settings.prometheus_port, deploy.PROMETHEUS_NODE_PORT)
+        deploy.product(settings, cluster, images, progress)
+        deploy.example(settings, cluster, progress)
+        deploy.settle(settings)
+    deploy.summary(settings, cluster)
+
+
+def _cluster_and_images(
+    settings: Settings, cluster: Cluster, progress: Progress
+) -> Mapping[str, imagebuild.Image]:
+    """Build the images while the cluster is built and booted: one downloads while the other compiles."""
+
+    def images() -> Mapping[str, imagebuild.Image]:
+        environment.ensure(settings, progress)
+        return {image.name: image for image in imagebuild.build_all(settings, progress)}
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        built = pool.submit(images)
+        cluster.up(progress)
+        return built.result()
+
+
+def status(settings: Settings) -> int:
+    """Print the table of pipelines; return 1 where the cluster does not run."""
+    cluster = cluster_of(settings)
+    if not cluster.running():
+        print(f"The cluster {settings.name} is not running. Start it with `make up`.")
+        return 1
+    deploy.summary(settings, cluster)
+    return 0
+
+
+def down(settings: Settings, progress: Progress) -> None:
+    """Remove the cluster; the caches stay, so that the next `make up` is quick."""
+    with exclusive(settings):
+        cluster_of(settings).down(progress)
+
+
+@contextlib.contextmanager
+def exclusive(settings: Settings) -> Iterator[None]:
+    """Let one `up` or `down` of a cluster at a time do its work; a second one waits.
+
+    The lock lies beside the cluster's run folder, which `down` removes.
+    """
+    path = settings.run.with_name(f"{settings.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another command works on the cluster {settings.name}; waiting for it to end.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
