@@ -107,17 +107,17 @@ def last_signals(cluster: Cluster, namespace: str, name: str, count: int) -> str
 def table(states: list[PipelineState]) -> str:
     """Render the pipelines as aligned columns."""
     rows = [("PIPELINE", "READY", "TICKS/S", "SIGNALS", "LAG", "")]
-    for state in states:
-        rows.append(
-            (
-                f"{state.namespace}/{state.name}",
-                "yes" if state.ready else "no",
-                _figure(state.ticks_per_second, ".1f"),
-                _figure(state.signals, ".0f"),
-                _figure(state.lag, ".0f"),
-                "" if state.ready else state.message,
-            )
+    rows += [
+        (
+            f"{state.namespace}/{state.name}",
+            "yes" if state.ready else "no",
+            _figure(state.ticks_per_second, ".1f"),
+            _figure(state.signals, ".0f"),
+            _figure(state.lag, ".0f"),
+            "" if state.ready else state.message,
         )
+        for state in states
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = (
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]])

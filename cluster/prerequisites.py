@@ -6,6 +6,7 @@ reported all at once, before the first change to the machine.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -23,9 +24,6 @@ MINIMUM_PYTHON = (3, 11)
 MINIMUM_MEMORY_GIB = 4.0
 # Go sources and build cache, image layers and the archives made of them.
 MINIMUM_DISK_GIB = 12.0
-
-# A virtual environment needs Debian's ensurepip; downloads need the CA bundle.
-BASE_PACKAGES = ("ca-certificates", "python3-venv")
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,10 @@ def check(settings: Settings) -> None:
 
 def install(packages: Iterable[str], progress: Progress) -> None:
     """Install the Debian packages that are missing, and say which."""
-    lacking = debian.missing((*BASE_PACKAGES, *packages))
+    # Debian splits from Python what makes virtual environments.
+    base = () if importlib.util.find_spec("ensurepip") else ("python3-venv",)
+    wanted = (*base, *packages)
+    lacking = debian.missing(wanted) if wanted else []
     if not lacking:
         return
     with progress.step(f"Install {len(lacking)} Debian packages"):

@@ -47,7 +47,7 @@ class Tally:
 
 
 def run_suites(settings: Settings, names: list[str], progress: Progress) -> int:
-    """Run the named suites one after the other; return the exit code: 0 only if something ran and all passed."""
+    """Run the named suites in order; return 0 only if something ran and all of it passed, else 1."""
     prerequisites.check(settings)
     total = Tally()
     for name in names:
