@@ -1,0 +1,80 @@
+"""Build the node's programs and the pause program from their Go sources, once per content."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cluster.artifacts import cached, digest_of
+from cluster.embedded.toolchain import ensure_go
+from cluster.settings import REPO
+from cluster.shell import run
+
+NODE_SOURCE = REPO / "cluster" / "node"
+PAUSE_SOURCE = REPO / "cluster" / "pause"
+
+# The names that the one node binary answers to (the table in cluster/node/main.go).
+PROGRAMS = (
+    "coredns",
+    "etcd",
+    "helm",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubeadm",
+    "kubectl",
+    "kubelet",
+    "storage-provisioner",
+)
+_BUILD_LIMIT = 3600.0  # seconds: from empty caches it takes ten minutes on two cores
+
+
+def node_programs(cache: Path) -> Path:
+    """Return the folder that holds every name of `PROGRAMS`, building the binary where it is missing."""
+    version = kubernetes_version(NODE_SOURCE / "go.mod")
+    major, minor = version.lstrip("v").split(".")[:2]
+    # Kubernetes reads its version from the linker; the kubelet and others refuse an empty one.
+    package = "k8s.io/component-base/version"
+    flags = (
+        f"-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
+    )
+
+    def build(target: Path) -> None:
+        target.mkdir()
+        _go_build(cache, NODE_SOURCE, flags, target / "node")
+        for program in PROGRAMS:
+            (target / program).symlink_to("node")
+
+    return cached(cache, "node", _source_digest(NODE_SOURCE, flags, *PROGRAMS), build)
+
+
+def pause_program(cache: Path) -> Path:
+    """Return the static pause program, building it where it is missing."""
+    flags = "-s -w"
+    return cached(
+        cache,
+        "pause",
+        _source_digest(PAUSE_SOURCE, flags),
+        lambda target: _go_build(cache, PAUSE_SOURCE, flags, target),
+    )
+
+
+def kubernetes_version(go_mod: Path) -> str:
+    """Return the version of Kubernetes that a go.mod requires, such as v1.34.4."""
+    match = re.search(r"^\s*k8s\.io/kubernetes (v\S+)", go_mod.read_text(), re.MULTILINE)
+    if match is None:
+        raise ValueError(f"{go_mod}: no line requires k8s.io/kubernetes")
+    return match[1]
+
+
+def _source_digest(source: Path, *extra: str) -> str:
+    files = [path for path in source.iterdir() if path.suffix == ".go" or path.name in ("go.mod", "go.sum")]
+    return digest_of(sorted(files), *extra)
+
+
+def _go_build(cache: Path, source: Path, flags: str, output: Path) -> None:
+    # Static, so that it runs in an empty image; "local": never fetch another toolchain.
+    environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+    command = [ensure_go(cache), "build", "-trimpath", "-ldflags", flags, "-o", output, "."]
+    run(command, cwd=source, env=environment, timeout=_BUILD_LIMIT)

@@ -1,0 +1,218 @@
+"""Start long-running programs that outlive this process, find them again, and stop them for certain.
+
+A program's pid file is written by the program's own process before it becomes the program, and holds its
+line of /proc/PID/stat: so no crash of ours leaves a program that nobody knows of, and a pid that was
+given to another process since then is never taken for ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster.shell import CommandError
+
+_GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+_LOG_TAIL = 1500  # characters of a log that an error quotes
+_LOG_LIMIT = 8 << 20  # bytes; a longer log is set aside when its program starts again
+# $1 the pid file, $2 the log, then the command. `$$` stays the same through every exec.
+_BECOME = (
+    'read -r line </proc/$$/stat && printf "%s\\n" "$line" >"$1.new" && mv "$1.new" "$1" || exit 1; '
+    'exec >>"$2" 2>&1 </dev/null; shift 2; exec "$@"'
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program to be kept running.
+
+    `namespace` is the file of the network namespace that it runs in (None: this process's own);
+    `depends` names what else it must be started anew for, such as the content of its configuration;
+    `ready` tells whether it serves; `inherited` are file descriptors that it gets from this process.
+    """
+
+    name: str
+    command: Sequence[str]
+    ready: Callable[[], bool] = field(default=lambda: True)
+    namespace: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    depends: Sequence[str] = ()
+    inherited: Sequence[int] = ()
+    timeout: float = 60.0
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that makes a running instance the wanted one."""
+        namespace = "" if self.namespace is None else str(self.namespace.stat().st_ino)
+        parts = [list(self.command), namespace, dict(self.environment), list(self.depends)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class Processes:
+    """The programs of one cluster: pid files in `run`, logs in `logs`."""
+
+    def __init__(self, run: Path, logs: Path) -> None:
+        self._run = run
+        self._logs = logs
+
+    def log(self, name: str) -> Path:
+        """Return the file that the program's output goes to."""
+        return self._logs / f"{name}.log"
+
+    def start(self, program: Program) -> bool:
+        """Start the program unless it runs as wanted; tell whether it was started."""
+        fingerprint = program.fingerprint
+        if self.alive(program.name) and self._fingerprint(program.name) == fingerprint:
+            return False
+        self.stop(program.name)
+        self._run.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        log = self.log(program.name)
+        if log.exists() and log.stat().st_size > _LOG_LIMIT:
+            log.replace(log.with_suffix(".log.old"))
+        self._fingerprint_file(program.name).write_text(fingerprint)
+        # nsenter, not `ip netns exec`: that one mounts /sys anew, which hides the cgroups from runc.
+        enter = [] if program.namespace is None else ["nsenter", f"--net={program.namespace}"]
+        command = [*enter, *program.command]
+        if shutil.which(command[0]) is None:
+            raise CommandError(command, "cannot start: no such program")
+        pid_file = str(self._pid_file(program.name))
+        # setsid --fork ends at once: the program becomes a child of init, in a session of its own.
+        started = subprocess.run(
+            ["setsid", "--fork", "sh", "-c", _BECOME, program.name, pid_file, str(log), *command],
+            env={**os.environ, **program.environment},
+            pass_fds=tuple(program.inherited),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,  # ends when the program's output goes to its log: its pid is known then
+            text=True,
+            check=False,
+        )
+        if started.returncode != 0 or not self._pid_file(program.name).exists():
+            raise CommandError(command, "cannot start", started.stderr)
+        return True
+
+    def wait_ready(self, *programs: Program) -> None:
+        """Wait until all serve; raises `RuntimeError` with the end of the log of one that does not."""
+        for program in programs:
+            end = time.monotonic() + program.timeout
+            while not program.ready():
+                if not self.alive(program.name):
+                    raise RuntimeError(f"{program.name} ended by itself; {self._end_of_log(program.name)}")
+                if time.monotonic() > end:
+                    raise RuntimeError(
+                        f"{program.name} is not ready after {program.timeout:g} s; "
+                        f"{self._end_of_log(program.name)}"
+                    )
+                time.sleep(0.05)
+
+    def ensure(self, *programs: Program) -> None:
+        """Start those that do not run as wanted, all at once, and wait until all serve."""
+        for program in programs:
+            self.start(program)
+        self.wait_ready(*programs)
+
+    def alive(self, name: str) -> bool:
+        """Tell whether the program's process of the pid file still runs."""
+        return self._handle(name, close=True) is not None
+
+    def pid(self, name: str) -> int | None:
+        """Return the pid of the running program, else None."""
+        recorded = self._recorded(name)
+        return recorded[0] if recorded is not None and self.alive(name) else None
+
+    def names(self) -> list[str]:
+        """Return the names of all programs that were started and not stopped."""
+        return sorted(file.stem for file in self._run.glob("*.pid"))
+
+    def stop(self, *names: str) -> None:
+        """Ask the programs to end, all at once, and kill those that do not."""
+        handles = {name: handle for name in names if (handle := self._handle(name)) is not None}
+        try:
+            for number, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
+                for handle in handles.values():
+                    _send(handle, number)
+                end = time.monotonic() + patience
+                waiting = dict(handles)
+                while waiting and time.monotonic() < end:
+                    ended, _, _ = select.select(
+                        list(waiting.values()), [], [], max(0, end - time.monotonic())
+                    )
+                    waiting = {name: handle for name, handle in waiting.items() if handle not in ended}
+                if not waiting:
+                    break
+            else:
+                raise RuntimeError(f"{', '.join(sorted(waiting))}: still there after SIGKILL")
+        finally:
+            for handle in handles.values():
+                os.close(handle)
+        for name in names:
+            self._pid_file(name).unlink(missing_ok=True)
+            self._fingerprint_file(name).unlink(missing_ok=True)
+
+    def _handle(self, name: str, *, close: bool = False) -> int | None:
+        """Return a pidfd of the running program (closed again where `close`), else None."""
+        recorded = self._recorded(name)
+        if recorded is None:
+            return None
+        pid, started = recorded
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return None
+        # The pidfd holds the pid: what /proc says from here on is of this very process.
+        now = _stat(Path(f"/proc/{pid}/stat"))
+        if now is None or now[1] != started:
+            os.close(handle)
+            return None
+        if close:
+            os.close(handle)
+        return handle
+
+    def _recorded(self, name: str) -> tuple[int, str] | None:
+        return _stat(self._pid_file(name))
+
+    def _pid_file(self, name: str) -> Path:
+        return self._run / f"{name}.pid"
+
+    def _fingerprint_file(self, name: str) -> Path:
+        return self._run / f"{name}.fingerprint"
+
+    def _fingerprint(self, name: str) -> str | None:
+        try:
+            return self._fingerprint_file(name).read_text()
+        except FileNotFoundError:
+            return None
+
+    def _end_of_log(self, name: str) -> str:
+        log = self.log(name)
+        text = log.read_text(errors="replace")[-_LOG_TAIL:] if log.exists() else ""
+        return f"the end of {log}:\n{text.strip()}"
+
+
+def _stat(file: Path) -> tuple[int, str] | None:
+    """Return (pid, start time in clock ticks since boot) of a line of /proc/PID/stat; None for a zombie."""
+    try:
+        line = file.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    head, _, tail = line.rpartition(")")  # the program's name may hold spaces and brackets
+    fields = tail.split()
+    if not head or len(fields) < 20 or fields[0] in ("Z", "X"):
+        return None
+    return int(head.split(" ", 1)[0]), fields[19]
+
+
+def _send(handle: int, number: signal.Signals) -> None:
+    try:
+        signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,3 @@
+module stockpipeline.dev/cluster/pause
+
+go 1.24
