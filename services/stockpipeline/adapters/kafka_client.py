@@ -1,0 +1,101 @@
+"""What all Kafka clients share: settings, errors by what to do about them, and whether a broker answers."""
+
+import json
+import logging
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+
+_STATISTICS_INTERVAL_MS = 2000
+# librdkafka slows down beyond this: consume(5000) is several times slower per message than consume(1000).
+_DRAIN_MESSAGES = 1000
+
+
+class KafkaFailure(Exception):
+    """Kafka did not do what it was asked for."""
+
+
+class KafkaUnavailable(KafkaFailure):
+    """No broker answered in time: wait and try again."""
+
+
+class KafkaFatal(KafkaFailure):
+    """The client cannot go on (fenced by a newer one, or its messages were lost): start the process anew."""
+
+
+def describe(error: Exception) -> str:
+    """Return what a client library's exception says, without its representation's noise."""
+    cause = kafka_error(error)
+    return f"{cause.name()}: {cause.str()}" if cause is not None else str(error)
+
+
+def kafka_error(error: Exception) -> KafkaError | None:
+    """Return the KafkaError in a KafkaException, or None for any other exception."""
+    if isinstance(error, KafkaException) and error.args and isinstance(error.args[0], KafkaError):
+        return error.args[0]
+    return None
+
+
+def drain(consumer: Consumer, seconds: float) -> list[Message]:
+    """Wait for a message at most `seconds`, then take what else has already arrived, without waiting.
+
+    `consume(n, t)` alone would wait the whole time unless n messages come.
+    """
+    first = consumer.poll(seconds)
+    if first is None:
+        return []
+    return [first, *consumer.consume(_DRAIN_MESSAGES, 0)]
+
+
+def short_lived_settings(bootstrap_servers: str, client_id: str) -> dict[str, Any]:
+    """Return the settings of a client that answers questions; its caller reports failures, not its log."""
+    return {
+        "bootstrap.servers": bootstrap_servers,
+        "client.id": client_id,
+        "log_level": 0,
+        # A broker that restarts is found again within this time.
+        "reconnect.backoff.max.ms": 1000,
+    }
+
+
+class BrokerConnection:
+    """Whether a client has a connection to a broker, from the client's own statistics and errors.
+
+    Its callbacks run inside the client's `poll`, in the thread that polls.
+    """
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._last_error = ""
+        self._up = True
+
+    def settings(self, client_id: str) -> dict[str, Any]:
+        """Return the settings that a client which stays begins with."""
+        return {
+            **short_lived_settings(self._bootstrap_servers, client_id),
+            "log_level": 6,
+            "logger": logging.getLogger("kafka"),
+            "log.connection.close": False,
+            "error_cb": self.on_error,
+            "stats_cb": self.on_statistics,
+            "statistics.interval.ms": _STATISTICS_INTERVAL_MS,
+            "socket.keepalive.enable": True,
+        }
+
+    @property
+    def trouble(self) -> str | None:
+        """Return None while a broker is connected, otherwise the address and the last error."""
+        if self._up:
+            return None
+        return f"Kafka at {self._bootstrap_servers} cannot be reached ({self._last_error or 'no connection'})"
+
+    def on_error(self, error: KafkaError) -> None:
+        """Take an error that the client handles by itself, such as a lost connection."""
+        self._last_error = error.name()
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._up = False
+
+    def on_statistics(self, text: str) -> None:
+        """Take the client's statistics (JSON, see librdkafka's STATISTICS.md)."""
+        states = [broker["state"] for broker in json.loads(text)["brokers"].values()]
+        self._up = any(state in ("UP", "UPDATE") for state in states)

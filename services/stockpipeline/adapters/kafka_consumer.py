@@ -1,0 +1,147 @@
+"""A consumer group member that reads fast without waiting for full batches."""
+
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from stockpipeline.adapters.kafka_client import (
+    BrokerConnection,
+    KafkaFatal,
+    KafkaUnavailable,
+    describe,
+    drain,
+)
+
+_REQUEST_SECONDS = 3.0
+_NO_OFFSET = -1001
+
+PartitionsCallback = Callable[[list[int]], None]
+
+
+class GroupConsumer:
+    """Reads one topic as a member of a consumer group, with offsets that only transactions commit.
+
+    Partitions are paused when they are assigned, until `resume`: their owner restores its state first.
+    The callbacks get partition numbers and run inside `drain`.
+    """
+
+    def __init__(self, bootstrap_servers: str, client_id: str, group: str, topic: str) -> None:
+        self.connection = BrokerConnection(bootstrap_servers)
+        self.topic = topic
+        self._consumer = Consumer(
+            {
+                **self.connection.settings(client_id),
+                "group.id": group,
+                "partition.assignment.strategy": "cooperative-sticky",
+                # A killed member's partitions move after this; brokers allow no less by default.
+                "session.timeout.ms": 6000,
+                "heartbeat.interval.ms": 1500,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                # Also makes the client wait for offsets of a transaction that is still being committed.
+                "isolation.level": "read_committed",
+                # The default of 1 s stops fetching for so long each time the local queue is full.
+                "fetch.queue.backoff.ms": 10,
+                "queued.max.messages.kbytes": 16 * 1024,
+            }
+        )
+
+    def subscribe(
+        self, on_assign: PartitionsCallback, on_revoke: PartitionsCallback, on_lost: PartitionsCallback
+    ) -> None:
+        """Join the group; partitions come and go through the callbacks."""
+
+        def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            consumer.incremental_assign(partitions)
+            consumer.pause(partitions)
+            on_assign(_numbers(partitions))
+
+        def revoked(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            on_revoke(_numbers(partitions))
+            consumer.incremental_unassign(partitions)
+
+        def lost(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            on_lost(_numbers(partitions))
+            consumer.incremental_unassign(partitions)
+
+        self._consumer.subscribe([self.topic], on_assign=assigned, on_revoke=revoked, on_lost=lost)
+
+    def drain(self, seconds: float) -> list[Message]:
+        """Wait for a message at most `seconds`, then take what else has already arrived.
+
+        Raises:
+            KafkaFatal: this member cannot go on.
+        """
+        try:
+            return drain(self._consumer, seconds)
+        except KafkaException as error:
+            raise KafkaFatal(f"reading {self.topic} failed: {describe(error)}") from error
+
+    def positions(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Return for each partition that was read from the offset of the next message."""
+        found = self._consumer.position([TopicPartition(self.topic, number) for number in partitions])
+        return {place.partition: place.offset for place in found if place.offset != _NO_OFFSET}
+
+    def committed(self, partitions: Sequence[int]) -> dict[int, int | None]:
+        """Return the group's committed offsets, None where there is none.
+
+        Waits for transactions that are just being committed, so that what it returns cannot change any more
+        except through this member.
+
+        Raises:
+            KafkaUnavailable: no answer in time, or such a transaction is still open.
+        """
+        wanted = [TopicPartition(self.topic, number) for number in partitions]
+        try:
+            found = self._consumer.committed(wanted, timeout=_REQUEST_SECONDS)
+        except KafkaException as error:
+            raise KafkaUnavailable(f"committed offsets of {self.topic}: {describe(error)}") from error
+        offsets: dict[int, int | None] = {}
+        for place in found:
+            if place.error is not None:
+                raise KafkaUnavailable(f"committed offset of {self.topic}/{place.partition}: {place.error}")
+            offsets[place.partition] = place.offset if place.offset >= 0 else None
+        return offsets
+
+    def watermarks(self, partition: int) -> tuple[int, int]:
+        """Ask the broker for a partition's first offset and the one after its last.
+
+        Raises:
+            KafkaUnavailable: no answer in time.
+        """
+        try:
+            return self._consumer.get_watermark_offsets(
+                TopicPartition(self.topic, partition), timeout=_REQUEST_SECONDS
+            )
+        except KafkaException as error:
+            raise KafkaUnavailable(f"offsets of {self.topic}/{partition}: {describe(error)}") from error
+
+    def known_end(self, partition: int) -> int:
+        """Return the offset after the partition's last message as of the last fetch, negative before it.
+
+        This does not ask the broker.
+        """
+        return self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)[1]
+
+    def resume(self, partition: int) -> None:
+        """Let `drain` return messages of the partition."""
+        self._consumer.resume([TopicPartition(self.topic, partition)])
+
+    def rewind(self, partitions: Sequence[int]) -> None:
+        """Go back to the committed offsets; the partitions are paused then, as if newly assigned."""
+        places = [TopicPartition(self.topic, number) for number in partitions]
+        self._consumer.incremental_unassign(places)
+        self._consumer.incremental_assign([TopicPartition(self.topic, number) for number in partitions])
+        self._consumer.pause(places)
+
+    def group_metadata(self) -> object:
+        """Return what identifies this member in a transaction; it changes with every rebalance."""
+        return self._consumer.consumer_group_metadata()
+
+    def close(self) -> None:
+        """Leave the group, so that others take over at once; calls the revoke callback first."""
+        self._consumer.close()
+
+
+def _numbers(partitions: Sequence[TopicPartition]) -> list[int]:
+    return [place.partition for place in partitions]

@@ -1,0 +1,140 @@
+"""A transactional producer: messages and consumed offsets that become visible together or not at all."""
+
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import KafkaException, Producer, TopicPartition
+
+from stockpipeline.adapters.kafka_client import (
+    BrokerConnection,
+    KafkaFailure,
+    KafkaFatal,
+    describe,
+    kafka_error,
+)
+from stockpipeline.adapters.kafka_partitioning import PARTITIONER
+
+# A transaction lasts about 100 ms. One whose owner died holds up readers this long, unless a client with the
+# same id comes first; brokers look for such transactions every 10 s.
+_TRANSACTION_TIMEOUT_MS = 15_000
+_REQUEST_SECONDS = 5.0
+_WAIT_SECONDS = 0.1
+
+KeepWaiting = Callable[[], bool]
+
+
+class TransactionFailed(KafkaFailure):
+    """The open transaction must be aborted; its messages and offsets never were."""
+
+
+class TransactionalProducer:
+    """Produces in transactions that also carry the offsets of a consumer.
+
+    Calls that wait for a broker ask `keep_waiting` every few seconds and give up with KafkaFatal when it says
+    no: the outcome is unknown then, and only a new client with the same id may go on.
+    """
+
+    def __init__(self, bootstrap_servers: str, client_id: str, transactional_id: str) -> None:
+        self.connection = BrokerConnection(bootstrap_servers)
+        self._producer = Producer(
+            {
+                **self.connection.settings(client_id),
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
+                "partitioner": PARTITIONER,
+                "compression.type": "lz4",
+                "linger.ms": 1,
+            }
+        )
+
+    def init(self, keep_waiting: KeepWaiting) -> None:
+        """Get ready for transactions; ends any transaction that an earlier client with this id left open."""
+        self._until_done(lambda: self._producer.init_transactions(_REQUEST_SECONDS), keep_waiting)
+
+    def begin(self) -> None:
+        """Open a transaction.
+
+        Raises:
+            KafkaFatal: this client was fenced.
+        """
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            raise _classified(error) from error
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: str | bytes | None,
+        keep_waiting: KeepWaiting,
+        *,
+        partition: int = -1,
+        headers: list[tuple[str, str | bytes | None]] | None = None,
+    ) -> None:
+        """Add a message to the open transaction, waiting while the client's queue is full.
+
+        Raises:
+            TransactionFailed: the transaction must be aborted.
+            KafkaFatal: this client was fenced, or `keep_waiting` said no.
+        """
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, headers=headers)
+            except BufferError:
+                self._producer.poll(_WAIT_SECONDS)
+                if not keep_waiting():
+                    raise KafkaFatal("asked to stop while Kafka takes no messages") from None
+            except KafkaException as error:
+                raise _classified(error) from error
+            else:
+                return
+
+    def commit(
+        self, topic: str, offsets: Mapping[int, int], group_metadata: object, keep_waiting: KeepWaiting
+    ) -> None:
+        """Commit the open transaction together with the consumer's offsets (partition → next offset).
+
+        Raises:
+            TransactionFailed: the transaction must be aborted.
+            KafkaFatal: this client was fenced, or `keep_waiting` said no.
+        """
+        places = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+        self._until_done(
+            lambda: self._producer.send_offsets_to_transaction(places, group_metadata, _REQUEST_SECONDS),
+            keep_waiting,
+        )
+        self._until_done(lambda: self._producer.commit_transaction(_REQUEST_SECONDS), keep_waiting)
+
+    def abort(self, keep_waiting: KeepWaiting) -> None:
+        """Abort the open transaction.
+
+        Raises:
+            KafkaFatal: this client was fenced, or `keep_waiting` said no.
+        """
+        self._until_done(lambda: self._producer.abort_transaction(_REQUEST_SECONDS), keep_waiting)
+
+    def poll(self) -> None:
+        """Serve the client's callbacks."""
+        self._producer.poll(0)
+
+    def _until_done(self, request: Callable[[], None], keep_waiting: KeepWaiting) -> None:
+        """Make a request that may be repeated, until it is done."""
+        while True:
+            try:
+                request()
+            except KafkaException as error:
+                cause = kafka_error(error)
+                if cause is None or cause.fatal() or cause.txn_requires_abort() or not cause.retriable():
+                    raise _classified(error) from error
+                self._producer.poll(0)
+                if not keep_waiting():
+                    raise KafkaFatal(f"asked to stop during a transaction: {describe(error)}") from error
+            else:
+                return
+
+
+def _classified(error: KafkaException) -> KafkaFailure:
+    cause = kafka_error(error)
+    if cause is not None and cause.txn_requires_abort() and not cause.fatal():
+        return TransactionFailed(describe(error))
+    return KafkaFatal(describe(error))
