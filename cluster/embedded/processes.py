@@ -22,6 +22,7 @@ from pathlib import Path
 from cluster.shell import CommandError
 
 _GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+_KILLED = 10.0  # seconds that the kernel may take to end a killed process
 _LOG_TAIL = 1500  # characters of a log that an error quotes
 _LOG_LIMIT = 8 << 20  # bytes; a longer log is set aside when its program starts again
 # $1 the pid file, $2 the log, then the command. `$$` stays the same through every exec.
@@ -133,11 +134,15 @@ class Processes:
         """Return the names of all programs that were started and not stopped."""
         return sorted(file.stem for file in self._run.glob("*.pid"))
 
-    def stop(self, *names: str) -> None:
-        """Ask the programs to end, all at once, and kill those that do not."""
+    def stop(self, *names: str, grace: float = _GRACE) -> None:
+        """Ask the programs to end, all at once, and kill those that do not within `grace` seconds.
+
+        With a grace of 0, where nothing of theirs is to be kept, they are killed at once.
+        """
         handles = {name: handle for name in names if (handle := self._handle(name)) is not None}
         try:
-            for number, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
+            asked = [(signal.SIGTERM, grace)] if grace else []
+            for number, patience in [*asked, (signal.SIGKILL, _KILLED)]:
                 for handle in handles.values():
                     _send(handle, number)
                 end = time.monotonic() + patience
