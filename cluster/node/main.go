@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	helmcmd "helm.sh/helm/v4/pkg/cmd"
-	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/component-base/cli"
 	kubectlcmd "k8s.io/kubectl/pkg/cmd"
 	"k8s.io/kubectl/pkg/cmd/util"
@@ -42,10 +42,8 @@ var programs = map[string]func() int{
 	"kube-scheduler":          func() int { return cli.Run(scheduler.NewSchedulerCommand()) },
 	"kubeadm":                 func() int { util.CheckErr(kubeadm.Run()); return 0 },
 	"kubectl":                 runKubectl,
-	"kubelet": func() int {
-		return cli.Run(kubelet.NewKubeletCommand(genericapiserver.SetupSignalContext()))
-	},
-	"storage-provisioner": func() int { return cli.Run(newStorageProvisionerCommand()) },
+	"kubelet":                 func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) },
+	"storage-provisioner":     func() int { return cli.Run(newStorageProvisionerCommand()) },
 }
 
 func runKubectl() int {
