@@ -76,5 +76,5 @@ def _source_digest(source: Path, *extra: str) -> str:
 def _go_build(cache: Path, source: Path, flags: str, output: Path) -> None:
     # Static, so that it runs in an empty image; "local": never fetch another toolchain.
     environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
-    command = [ensure_go(cache), "build", "-trimpath", "-ldflags", flags, "-o", output, "."]
+    command: list[str | Path] = [ensure_go(cache), "build", "-trimpath", "-ldflags", flags, "-o", output, "."]
     run(command, cwd=source, env=environment, timeout=_BUILD_LIMIT)

@@ -12,6 +12,7 @@ from pathlib import Path
 from cluster.embedded.addresses import CLUSTER_DOMAIN, POD_RANGE, SERVICE_RANGE
 from cluster.embedded.pki import Authority, Certificate
 
+AUTHORITY = "ca"  # the name of the authority that signs all of the cluster
 # Host names that the API server is called by from inside the cluster.
 API_SERVER_NAMES = (
     "kubernetes",
@@ -39,7 +40,7 @@ class Credentials:
 
 def issue_credentials(folder: Path, token_key: Certificate, addresses: tuple[str, ...]) -> Credentials:
     """Make or find the credentials in `folder`; `addresses` are the IPs that the API server is reached at."""
-    authority = Authority.open(folder, "ca")
+    authority = Authority.open(folder, AUTHORITY)
     front_proxy = Authority.open(folder, "front-proxy-ca")
     return Credentials(
         authority=authority,

@@ -26,6 +26,11 @@ class Certificate:
     certificate: Path
     key: Path
 
+    @classmethod
+    def of(cls, folder: Path, name: str) -> Certificate:
+        """Return the files of the certificate `name` in `folder`, made or not."""
+        return cls(folder / f"{name}.crt", folder / f"{name}.key")
+
 
 @dataclass(frozen=True)
 class Authority:
@@ -37,7 +42,7 @@ class Authority:
     @property
     def own(self) -> Certificate:
         """The authority's own certificate, which others are told to trust."""
-        return _files(self.folder, self.name)
+        return Certificate.of(self.folder, self.name)
 
     @classmethod
     def open(cls, folder: Path, name: str) -> Authority:
@@ -66,7 +71,7 @@ class Authority:
             extensions.append(f"subjectAltName={','.join(names)}")
         subject = "".join(f"/O={group}" for group in groups) + f"/CN={user}"
         signed_by = ["-CA", str(self.own.certificate), "-CAkey", str(self.own.key)]
-        issued = _files(self.folder, name)
+        issued = Certificate.of(self.folder, name)
         signer = hashlib.sha256(self.own.certificate.read_bytes()).hexdigest()
         _make(issued, [*signed_by, "-subj", subject, *_extensions(extensions)], signer)
         return issued
@@ -102,10 +107,6 @@ def kubeconfig(server: str, authority: Authority, user: Certificate) -> str:
         "current-context": name,
     }
     return json.dumps(content, indent=2) + "\n"
-
-
-def _files(folder: Path, name: str) -> Certificate:
-    return Certificate(folder / f"{name}.crt", folder / f"{name}.key")
 
 
 def _make(files: Certificate, request: list[str], signer: str = "") -> None:

@@ -13,9 +13,11 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,12 +25,14 @@ from cluster.shell import CommandError
 
 _GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 _KILLED = 10.0  # seconds that the kernel may take to end a killed process
+_PATIENCE = 10.0  # seconds that a program which ran before may take to answer
 _LOG_TAIL = 1500  # characters of a log that an error quotes
 _LOG_LIMIT = 8 << 20  # bytes; a longer log is set aside when its program starts again
-# $1 the pid file, $2 the log, then the command. `$$` stays the same through every exec.
+# $1 the pid file, $2 the log, $3 a cgroup.procs to join or empty, then the command. `$$` stays the same
+# through every exec.
 _BECOME = (
     'read -r line </proc/$$/stat && printf "%s\\n" "$line" >"$1.new" && mv "$1.new" "$1" || exit 1; '
-    'exec >>"$2" 2>&1 </dev/null; shift 2; exec "$@"'
+    '[ -z "$3" ] || echo $$ >"$3" || exit 1; exec >>"$2" 2>&1; shift 3; exec "$@"'
 )
 
 
@@ -38,7 +42,8 @@ class Program:
 
     `namespace` is the file of the network namespace that it runs in (None: this process's own);
     `depends` names what else it must be started anew for, such as the content of its configuration;
-    `ready` tells whether it serves; `inherited` are file descriptors that it gets from this process.
+    `ready` tells whether it serves; `listener` is the host and port of a listening socket that is made in
+    this process's namespace and that the program gets as its standard input.
     """
 
     name: str
@@ -47,23 +52,27 @@ class Program:
     namespace: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     depends: Sequence[str] = ()
-    inherited: Sequence[int] = ()
+    listener: tuple[str, int] | None = None
     timeout: float = 60.0
 
     @property
     def fingerprint(self) -> str:
         """A digest of all that makes a running instance the wanted one."""
         namespace = "" if self.namespace is None else str(self.namespace.stat().st_ino)
-        parts = [list(self.command), namespace, dict(self.environment), list(self.depends)]
+        parts = [list(self.command), namespace, dict(self.environment), list(self.depends), self.listener]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 class Processes:
-    """The programs of one cluster: pid files in `run`, logs in `logs`."""
+    """The programs of one cluster: pid files in `run`, logs in `logs`, all in one control group.
 
-    def __init__(self, run: Path, logs: Path) -> None:
+    `members` is the cgroup.procs file of that group; None leaves them in this process's own.
+    """
+
+    def __init__(self, run: Path, logs: Path, members: Path | None = None) -> None:
         self._run = run
         self._logs = logs
+        self._members = members
 
     def log(self, name: str) -> Path:
         """Return the file that the program's output goes to."""
@@ -86,40 +95,57 @@ class Processes:
         command = [*enter, *program.command]
         if shutil.which(command[0]) is None:
             raise CommandError(command, "cannot start: no such program")
-        pid_file = str(self._pid_file(program.name))
-        # setsid --fork ends at once: the program becomes a child of init, in a session of its own.
-        started = subprocess.run(
-            ["setsid", "--fork", "sh", "-c", _BECOME, program.name, pid_file, str(log), *command],
-            env={**os.environ, **program.environment},
-            pass_fds=tuple(program.inherited),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,  # ends when the program's output goes to its log: its pid is known then
-            text=True,
-            check=False,
-        )
+        pid_file, members = str(self._pid_file(program.name)), str(self._members or "")
+        with _standard_input(program.listener) as standard_input:
+            # setsid --fork ends at once: the program becomes a child of init, in a session of its own.
+            started = subprocess.run(
+                [
+                    "setsid",
+                    "--fork",
+                    "sh",
+                    "-c",
+                    _BECOME,
+                    program.name,
+                    pid_file,
+                    str(log),
+                    members,
+                    *command,
+                ],
+                env={**os.environ, **program.environment},
+                stdin=standard_input,
+                capture_output=True,  # ends when the output goes to the log: the pid is known by then
+                text=True,
+                check=False,
+            )
         if started.returncode != 0 or not self._pid_file(program.name).exists():
             raise CommandError(command, "cannot start", started.stderr)
         return True
 
-    def wait_ready(self, *programs: Program) -> None:
-        """Wait until all serve; raises `RuntimeError` with the end of the log of one that does not."""
-        for program in programs:
-            end = time.monotonic() + program.timeout
-            while not program.ready():
-                if not self.alive(program.name):
-                    raise RuntimeError(f"{program.name} ended by itself; {self._end_of_log(program.name)}")
-                if time.monotonic() > end:
-                    raise RuntimeError(
-                        f"{program.name} is not ready after {program.timeout:g} s; "
-                        f"{self._end_of_log(program.name)}"
-                    )
-                time.sleep(0.05)
+    def ensure(self, *programs: Program) -> set[str]:
+        """Start those that do not run as wanted, all at once, and wait until all serve.
 
-    def ensure(self, *programs: Program) -> None:
-        """Start those that do not run as wanted, all at once, and wait until all serve."""
+        One that ran already and yet does not serve soon is started anew. Returns the names of those that
+        were started; raises `RuntimeError` with the end of the log of one that does not come to serve.
+        """
+        started = {program.name for program in programs if self.start(program)}
         for program in programs:
-            self.start(program)
-        self.wait_ready(*programs)
+            if program.name not in started and not self._becomes_ready(program, _PATIENCE):
+                self.stop(program.name)
+                self.start(program)
+                started.add(program.name)
+        for program in programs:
+            if not self._becomes_ready(program, program.timeout):
+                how = f"is not ready after {program.timeout:g} s" if self.alive(program.name) else "has ended"
+                raise RuntimeError(f"{program.name} {how}; {self._end_of_log(program.name)}")
+        return started
+
+    def _becomes_ready(self, program: Program, timeout: float) -> bool:
+        end = time.monotonic() + timeout
+        while not program.ready():
+            if time.monotonic() > end or not self.alive(program.name):
+                return False
+            time.sleep(0.05)
+        return True
 
     def alive(self, name: str) -> bool:
         """Tell whether the program's process of the pid file still runs."""
@@ -221,3 +247,22 @@ def _send(handle: int, number: signal.Signals) -> None:
         signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
         return
+
+
+@contextmanager
+def _standard_input(listener: tuple[str, int] | None) -> Iterator[int]:
+    """Yield what a program gets as its standard input: a listening socket, or nothing to read."""
+    if listener is None:
+        yield subprocess.DEVNULL
+        return
+    with socket.socket() as accepting:
+        accepting.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            accepting.bind(listener)
+        except OSError as error:
+            raise RuntimeError(
+                f"{listener[0]}:{listener[1]} cannot be listened on: {error.strerror}; "
+                f"`ss -ltnp sport = {listener[1]}` tells which program has it"
+            ) from error
+        accepting.listen(128)
+        yield accepting.fileno()

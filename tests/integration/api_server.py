@@ -39,7 +39,7 @@ class ApiServer:
 
     def kubectl(self, *words: str, input: str | None = None) -> str:  # noqa: A002
         """Run kubectl as the administrator and return what it prints."""
-        command = [self.programs / "kubectl", f"--kubeconfig={self.kubeconfig}", *words]
+        command: list[str | Path] = [self.programs / "kubectl", f"--kubeconfig={self.kubeconfig}", *words]
         return run(command, input=input, timeout=60).stdout
 
 

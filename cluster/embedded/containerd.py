@@ -1,0 +1,124 @@
+"""The node's own containerd: its configuration, its images."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+from cluster.embedded.cni import PLUGINS
+from cluster.shell import run
+
+NAMESPACE = "k8s.io"  # where the kubelet's images and containers are
+PAUSE_IMAGE = "localhost/stockpipeline/pause"
+
+
+def configuration(root: Path, state: Path, socket: Path, cni: Path, pause_reference: str) -> str:
+    """Return config.toml: `root` keeps images and containers, `state` what lives until a reboot."""
+    return f"""\
+version = 2
+root = "{root}"
+state = "{state}"
+disabled_plugins = [
+  "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.zfs",
+]
+
+[grpc]
+  address = "{socket}"
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause_reference}"
+  # Without CAP_SYS_RESOURCE (in many containers and virtual machines) nobody may lower a process's OOM
+  # score below his own; runc then dies with "can't get final child's PID from pipe: EOF".
+  restrict_oom_score_adj = true
+  netns_mounts_under_state_dir = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "{PLUGINS}"
+    conf_dir = "{cni}"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        SystemdCgroup = false
+        Root = "{state}/runc"
+"""
+
+
+def shim_sockets(state: Path) -> list[Path]:
+    """Return the sockets of the shims of all containers: they lie outside of `state`, named by a hash."""
+    files = state.glob(f"io.containerd.runtime.v2.task/{NAMESPACE}/*/address")
+    return [Path(file.read_text().strip().removeprefix("unix://")) for file in files]
+
+
+class Images:
+    """The images of the containerd at `socket`."""
+
+    def __init__(self, socket: Path) -> None:
+        self._ctr = ["ctr", f"--address={socket}", f"--namespace={NAMESPACE}"]
+
+    def answers(self) -> bool:
+        """Tell whether containerd serves, and its CRI plugin with it."""
+        said = run([*self._ctr, "plugins", "list", "id==cri"], check=False, timeout=10)
+        return said.returncode == 0 and " ok" in said.stdout
+
+    def names(self) -> set[str]:
+        """Return the references of all images."""
+        listed = run([*self._ctr, "images", "list", "--quiet"], timeout=60).stdout.split()
+        return {name for name in listed if not name.startswith("sha256:")}
+
+    def load(self, archive: Path, reference: str) -> None:
+        """Import a docker or OCI archive; raises `ValueError` where it does not hold `reference`."""
+        run([*self._ctr, "images", "import", archive], timeout=600)
+        if reference not in self.names():
+            raise ValueError(f"{archive} holds no image {reference}")
+
+    def pin(self, reference: str) -> None:
+        """Keep the kubelet from removing the image when the disk is short."""
+        run([*self._ctr, "images", "label", reference, "io.cri-containerd.pinned=pinned"])
+
+
+def pause_reference(program: Path) -> str:
+    """Return the name of the pause image made of this program."""
+    return f"{PAUSE_IMAGE}:{hashlib.sha256(program.read_bytes()).hexdigest()[:12]}"
+
+
+def write_pause_archive(program: Path, reference: str, archive: Path) -> None:
+    """Write a docker archive of an image with nothing in it but the pause program."""
+    layer = _tar({"pause": (program.read_bytes(), 0o755)})
+    config = json.dumps(
+        {
+            "architecture": _architecture(program),
+            "os": "linux",
+            "config": {"Entrypoint": ["/pause"], "User": "65535:65535"},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+        }
+    ).encode()
+    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
+    files = {"manifest.json": json.dumps(manifest).encode(), "config.json": config, "layer.tar": layer}
+    archive.write_bytes(_tar({name: (content, 0o644) for name, content in files.items()}))
+
+
+def _architecture(program: Path) -> str:
+    """Return the architecture, as images name it, that an ELF program is built for."""
+    machine = int.from_bytes(program.read_bytes()[18:20], "little")  # e_machine of the ELF header
+    names = {0x3E: "amd64", 0xB7: "arm64"}
+    if machine not in names:
+        raise ValueError(f"{program}: built for ELF machine {machine:#x}, which is neither amd64 nor arm64")
+    return names[machine]
+
+
+def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
+    """Return a tar of name → (content, mode), the same bytes each time."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, (content, mode) in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
