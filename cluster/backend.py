@@ -31,7 +31,7 @@ class Cluster(Protocol):
     def images(self) -> set[str]:
         """The references of all images that every node has."""
 
-    def load_image(self, tar: Path, reference: str) -> None:
+    def load_image(self, archive: Path, reference: str) -> None:
         """Give every node the image of a docker-archive file under the name `reference`."""
 
     def expose(self, local_port: int, node_port: int) -> None:

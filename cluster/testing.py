@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import environment, imagebuild, prerequisites
-from cluster.embedded.binaries import ensure_binaries
+from cluster.embedded.binaries import node_programs
 from cluster.embedded.packages import DEBIAN_PACKAGES as NODE_PACKAGES
 from cluster.progress import Progress
 from cluster.settings import Settings
@@ -80,7 +80,8 @@ def _unit(settings: Settings, progress: Progress) -> Tally:
 def _integration(settings: Settings, progress: Progress) -> Tally:
     prerequisites.install((*SERVER_PACKAGES, *imagebuild.DEBIAN_PACKAGES, *NODE_PACKAGES), progress)
     environment.ensure(settings, progress)
-    ensure_binaries(settings, progress)
+    with progress.step("Programs of the node"):
+        node_programs(settings.cache)
     return _pytest(settings, "integration")
 
 

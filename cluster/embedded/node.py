@@ -71,6 +71,11 @@ class EmbeddedNode:
         """The kubectl program of the cluster's own version."""
         return self.programs / "kubectl"
 
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, which reaches the API through loopback."""
+        return self._settings.kubeconfig
+
     def up(self, progress: Progress) -> None:
         """Bring the node up, or mend it, until it is Ready; seconds when it is whole already.
 
@@ -114,6 +119,10 @@ class EmbeddedNode:
         """Carry 127.0.0.1:`local_port` to an address inside, such as a Service's, from now until `down`."""
         program = forward(f"forward-{local_port}", self._namespace, local_port, address, port)
         self._processes.ensure(program)
+
+    def expose(self, local_port: int, node_port: int) -> None:
+        """Serve a Service's NodePort on 127.0.0.1:`local_port`, from now until `down`."""
+        self.forward(local_port, NODE_IP, node_port)
 
     def _enter_network(self) -> None:
         if self._namespace.create():
