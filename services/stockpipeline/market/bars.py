@@ -15,17 +15,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from stockpipeline.api import BAR_FIELDS
 from stockpipeline.market.sessions import session_from_date, session_iso
-
-FIELDS = ("open", "high", "low", "close", "volume")
-"""The columns of a bar, in the order of its binary form."""
 
 _T = TypeVar("_T", bound=np.generic)
 _MAGIC = b"SPB1"
 _HEADER = struct.Struct("<4sI")
 _SESSION_DTYPE = np.dtype(np.int32).newbyteorder("<")
 _VALUE_DTYPE = np.dtype(np.float64).newbyteorder("<")
-_BYTES_PER_BAR = _SESSION_DTYPE.itemsize + len(FIELDS) * _VALUE_DTYPE.itemsize
+_BYTES_PER_BAR = _SESSION_DTYPE.itemsize + len(BAR_FIELDS) * _VALUE_DTYPE.itemsize
 
 
 class InvalidBars(ValueError):
@@ -79,7 +77,7 @@ class BarSeries:
     def from_bars(cls, bars: Iterable[Bar]) -> "BarSeries":
         """Return the series of these bars, oldest first."""
         rows = list(bars)
-        values = np.array([[getattr(bar, field) for bar in rows] for field in FIELDS], dtype=_VALUE_DTYPE)
+        values = np.array([[getattr(bar, field) for bar in rows] for field in BAR_FIELDS], dtype=_VALUE_DTYPE)
         return cls(np.array([bar.session for bar in rows], dtype=_SESSION_DTYPE), *values)
 
     @classmethod
@@ -92,12 +90,14 @@ class BarSeries:
             raise InvalidBars(f"a series of {count} bars cannot take {len(data)} bytes")
         sessions = np.frombuffer(data, _SESSION_DTYPE, count, _HEADER.size)
         offset = _HEADER.size + sessions.nbytes
-        values = np.frombuffer(data, _VALUE_DTYPE, count * len(FIELDS), offset).reshape(len(FIELDS), count)
+        values = np.frombuffer(data, _VALUE_DTYPE, count * len(BAR_FIELDS), offset).reshape(
+            len(BAR_FIELDS), count
+        )
         return cls(sessions, *values)
 
     def encode(self) -> bytes:
         """Return the binary form (see the module)."""
-        columns = [self.sessions, *(getattr(self, field) for field in FIELDS)]
+        columns = [self.sessions, *(getattr(self, field) for field in BAR_FIELDS)]
         return _HEADER.pack(_MAGIC, len(self)) + b"".join(column.tobytes() for column in columns)
 
     def digest(self) -> str:
@@ -118,18 +118,18 @@ class BarSeries:
 
     def bar(self, index: int) -> Bar:
         """Return one bar by position; negative counts from the newest."""
-        return Bar(int(self.sessions[index]), *(float(getattr(self, field)[index]) for field in FIELDS))
+        return Bar(int(self.sessions[index]), *(float(getattr(self, field)[index]) for field in BAR_FIELDS))
 
     def __len__(self) -> int:
         return len(self.sessions)
 
     def __iter__(self) -> Iterator[Bar]:
-        columns = (getattr(self, field).tolist() for field in FIELDS)
+        columns = (getattr(self, field).tolist() for field in BAR_FIELDS)
         for session, *values in zip(self.sessions.tolist(), *columns, strict=True):
             yield Bar(session, *values)
 
     def __getitem__(self, part: slice) -> "BarSeries":
-        return BarSeries(self.sessions[part], *(getattr(self, field)[part] for field in FIELDS))
+        return BarSeries(self.sessions[part], *(getattr(self, field)[part] for field in BAR_FIELDS))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BarSeries) and self.encode() == other.encode()
@@ -147,7 +147,7 @@ class BarSeries:
         return int(np.searchsorted(self.sessions, session_from_date(day)))
 
     def _validate(self) -> None:
-        lengths = {field: len(getattr(self, field)) for field in FIELDS}
+        lengths = {field: len(getattr(self, field)) for field in BAR_FIELDS}
         if set(lengths.values()) != {len(self)}:
             raise InvalidBars(f"{len(self)} sessions, but columns of {lengths}")
         unordered = np.flatnonzero(np.diff(self.sessions) <= 0)
@@ -167,7 +167,7 @@ class BarSeries:
             index = int(impossible[0])
             raise InvalidBars(
                 f"{self._name(index)} must have 0 < low ≤ open, close ≤ high and volume ≥ 0, has "
-                + ", ".join(f"{field} {float(getattr(self, field)[index])}" for field in FIELDS)
+                + ", ".join(f"{field} {float(getattr(self, field)[index])}" for field in BAR_FIELDS)
             )
 
     def _name(self, index: int) -> str:

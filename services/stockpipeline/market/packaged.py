@@ -39,7 +39,8 @@ def packaged_bars(symbol: str) -> BarSeries:
     factor = np.array(rows["adj_close"]) / np.array(rows["close"])
 
     def adjusted(name: str) -> NDArray[np.float64]:
-        return np.round(np.array(rows[name]) * factor, PRICE_DECIMALS)
+        prices: NDArray[np.float64] = np.round(np.array(rows[name]) * factor, PRICE_DECIMALS)
+        return prices
 
     return BarSeries(
         sessions,

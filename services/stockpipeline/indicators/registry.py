@@ -1,0 +1,80 @@
+"""Indicators that can be computed: a catalogue entry together with TA-Lib's streaming handle for it."""
+
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+from talib import abstract, stream
+
+from stockpipeline.indicators.catalog import Call, Number, find_function
+from stockpipeline.indicators.convergence import CONVERGED, SeedWeight, cascades
+from stockpipeline.market.bars import BarSeries
+
+_FEWEST_FLAT_BARS = 3
+
+
+Values = float | tuple[float, ...]
+"""The outputs of a function: a number, or a tuple of them for several outputs."""
+
+
+class Handle(Protocol):
+    """A TA-Lib streaming handle: the state of a function after the last closed bar."""
+
+    def update(self, *bar: float) -> Values:
+        """Take a closed bar (the function's inputs in order) and return its values."""
+
+    def peek(self, *bar: float) -> Values:
+        """Return what ``update`` would, and change nothing."""
+
+    @property
+    def value(self) -> Values:
+        """The values at the last closed bar."""
+
+
+class Computation:
+    """A call of a TA-Lib function that can be opened on history, and what is known about its warm-up."""
+
+    def __init__(self, call: Call) -> None:
+        parameters = dict(call.parameters)
+        self.call = call
+        self.lookback: int = abstract.Function(call.function.name, **parameters).lookback  # type: ignore[attr-defined]
+        """Bars before the first value."""
+        self._seeds = SeedWeight(cascades(call.function.name, parameters))
+
+    @property
+    def minimum_bars(self) -> int:
+        """Closed bars from which the computation counts as converged."""
+        return self.lookback + 1 + self._seeds.bars_until(CONVERGED)
+
+    @property
+    def flat_bars(self) -> int | None:
+        """How many bars of unchanged inputs (the forming one included) make the values meaningless.
+
+        Over a flat window, ratios such as RSI are 0 / 0, for which TA-Lib answers 0: deeply oversold. The
+        window is the shortest period among the parameters; None for functions of one or two bars.
+        """
+        if self.lookback < _FEWEST_FLAT_BARS - 1:
+            return None
+        periods = [int(value) for name, value in self.call.parameters if "period" in name]
+        return max(_FEWEST_FLAT_BARS, min(periods, default=self.lookback) + 1)
+
+    def confidence(self, bars: int) -> float:
+        """Return how converged the values are after ``bars`` closed bars, in [0, 1] (see ``convergence``)."""
+        return self._seeds.confidence(bars - self.lookback - 1) if bars > self.lookback else 0.0
+
+    def open(self, history: BarSeries) -> Handle:
+        """Return a handle at the last bar of the history.
+
+        Raises ``talib.InsufficientHistory`` where the history is too short for a first value.
+        """
+        columns = (getattr(history, name) for name in self.call.function.inputs)
+        opener = getattr(stream, self.call.function.name)
+        return cast(Handle, opener(*columns, **dict(self.call.parameters)))
+
+
+def resolve(function: str, parameters: Mapping[str, Number]) -> Computation:
+    """Return the computation of a TA-Lib function, with its defaults for the parameters that are left out.
+
+    Raises ``UnknownIndicator`` or ``BadParameter`` (see ``catalog``).
+    """
+    entry = find_function(function)
+    return Computation(Call(entry, tuple(entry.complete(parameters).items())))

@@ -1,0 +1,84 @@
+"""The pure core of the signal detector: ticks in, signals out, state as records. No clock, no I/O.
+
+    detector = Detector("default/demo", indicators, rules, SessionCalendar("XNAS"))
+    detector.warm_up("AAPL", history)
+    result = detector.on_tick(tick)          # result.outcome, result.signals
+    records = detector.changes("AAPL")       # for the compacted state topic, with the signals
+
+``warm_up`` and then ``restore`` bring a symbol back to where its records were written; from there on, the
+same ticks give the same signals, to the bit. How each tick counts is ``symbol.SymbolDetector``'s matter.
+"""
+
+from collections.abc import Iterable, Mapping
+from math import inf
+
+from stockpipeline.api import Indicator, Rule
+from stockpipeline.indicators.engine import Plan
+from stockpipeline.market.bars import BarSeries
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.ticks import MAX_EVENT_TIME_MS, Tick
+from stockpipeline.signals.rules import compile_rule
+from stockpipeline.signals.state import Restored, StateRecord
+from stockpipeline.signals.symbol import Outcome, Readiness, SymbolDetector, TickResult
+
+__all__ = ["Detector", "Outcome", "Readiness", "Restored", "StateRecord", "TickResult"]
+
+_MALFORMED = TickResult(Outcome.MALFORMED, ())
+_UNKNOWN_SYMBOL = TickResult(Outcome.UNKNOWN_SYMBOL, ())
+
+
+class Detector:
+    """The detector of one pipeline (``NAMESPACE/NAME``), over the symbols that were warmed up.
+
+    Raises ``IndicatorError`` or ``RuleError`` for a configuration that cannot be computed.
+    """
+
+    def __init__(
+        self, pipeline: str, indicators: Iterable[Indicator], rules: Iterable[Rule], calendar: SessionCalendar
+    ) -> None:
+        self._pipeline = pipeline
+        self._plan = Plan(indicators)
+        self._rules = tuple(compile_rule(rule, self._plan.slots) for rule in rules)
+        self._calendar = calendar
+        self._symbols: dict[str, SymbolDetector] = {}
+
+    @property
+    def minimum_bars(self) -> int:
+        """Closed daily bars that a symbol needs before all of its rules can signal."""
+        return self._plan.minimum_bars
+
+    def warm_up(self, symbol: str, history: BarSeries) -> None:
+        """Begin, or begin anew, with a symbol at its history; an empty one fills up with the ticks' bars."""
+        self._symbols[symbol] = SymbolDetector(
+            self._pipeline, symbol, self._plan, self._rules, self._calendar, history
+        )
+
+    def restore(self, symbol: str, records: Mapping[str, bytes]) -> Restored:
+        """Bring a symbol that was just warmed up to the state of its records (key → newest value).
+
+        Raises ``BrokenState`` for records that cannot be read or are incomplete.
+        """
+        return self._symbols[symbol].restore(records)
+
+    def forget(self, symbol: str) -> None:
+        """Drop a symbol that another detector has now, or whose state is ahead of what was committed."""
+        self._symbols.pop(symbol, None)
+
+    def on_tick(self, tick: Tick) -> TickResult:
+        """Take one tick; a refused one leaves the state as it was."""
+        symbol = self._symbols.get(tick.symbol)
+        if symbol is None:
+            return _UNKNOWN_SYMBOL
+        if not (0.0 < tick.price < inf and 0.0 <= tick.volume < inf and 0 < tick.ts < MAX_EVENT_TIME_MS):
+            return _MALFORMED
+        return symbol.on_tick(tick)
+
+    def changes(self, symbol: str) -> list[StateRecord]:
+        """Return the records to store: the snapshot, and each bar that was closed since the last call."""
+        return self._symbols[symbol].changes()
+
+    def readiness(self, symbol: str) -> Readiness:
+        """Return whether all rules of the symbol can signal, and if not, why."""
+        if symbol not in self._symbols:
+            return Readiness(False, f"{symbol} has no history yet")
+        return self._symbols[symbol].readiness()

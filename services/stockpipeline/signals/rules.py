@@ -1,0 +1,88 @@
+"""Rules, compiled for the vectors of a pipeline, and the check of a whole pipeline's indicators and rules.
+
+Nothing here needs TA-Lib or numpy: the operator calls ``check`` when a resource is applied.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import cast
+
+from stockpipeline.api import BAR_FIELDS, Indicator, Rule
+from stockpipeline.indicators.catalog import Layout
+from stockpipeline.signals.syntax import Kind, Read, RuleError, translate
+
+__all__ = ["CompiledRule", "RuleError", "check", "compile_rule"]
+
+Condition = Callable[[Sequence[float], Sequence[Sequence[float]]], bool]
+"""(vector of the forming bar, vectors of the closed bars, newest first) → whether it holds.
+
+Raises ``ZeroDivisionError`` where the expression divides by zero.
+"""
+
+_BUILTINS = {"__builtins__": {"abs": abs, "min": min, "max": max}}
+
+
+@dataclass(frozen=True)
+class CompiledRule:
+    """One rule of a pipeline, ready to be evaluated."""
+
+    name: str
+    side: str
+    cooldown_bars: int
+    when: Condition
+    rearm: Condition | None
+    """None: as soon as ``when`` does not hold."""
+    reads: frozenset[Read]
+    """What either condition reads."""
+    values: tuple[tuple[str, int], ...]
+    """Names and positions of the indicator values that the rule reads, for its signals."""
+    fingerprint: str
+    """Changes with the rule's meaning, so that a stored latch is not taken for another rule's."""
+
+    @property
+    def bars_back(self) -> int:
+        """How many closed bars the conditions look back."""
+        return max((read.bars_back for read in self.reads), default=0)
+
+
+def compile_rule(rule: Rule, slots: Mapping[str, int]) -> CompiledRule:
+    """Return the rule over vectors with these positions; raise ``RuleError``, naming rule and field."""
+    when, reads = _compile(rule, "when", rule.when, slots)
+    rearm = None
+    if rule.rearm is not None:
+        rearm, rearm_reads = _compile(rule, "rearm", rule.rearm, slots)
+        reads |= rearm_reads
+    read_slots = {read.slot for read in reads}
+    meaning = "\0".join((rule.name, rule.side, rule.when, rule.rearm or "", str(rule.cooldown_bars)))
+    return CompiledRule(
+        name=rule.name,
+        side=str(rule.side),
+        cooldown_bars=rule.cooldown_bars,
+        when=when,
+        rearm=rearm,
+        reads=reads,
+        values=tuple((n, s) for n, s in slots.items() if s in read_slots and n not in BAR_FIELDS),
+        fingerprint=blake2b(meaning.encode(), digest_size=8).hexdigest(),
+    )
+
+
+def check(indicators: Iterable[Indicator], rules: Iterable[Rule]) -> None:
+    """Raise ``IndicatorError`` or ``RuleError`` for the first one that cannot be computed."""
+    slots = Layout.of(indicators).slots
+    for rule in rules:
+        compile_rule(rule, slots)
+
+
+def _compile(
+    rule: Rule, field: str, text: str, slots: Mapping[str, int]
+) -> tuple[Condition, frozenset[Read]]:
+    try:
+        translation = translate(text, slots)
+        if translation.kind is not Kind.CONDITION:
+            raise RuleError(f"expected a condition such as {text.strip()} > 0, this is a number", 1)
+    except RuleError as error:
+        raise RuleError(f"rule {rule.name!r}, {field}: {error.message}", error.column) from None
+    # The source is the translator's own; no text of the user gets here but finite numbers.
+    condition = eval(f"lambda now, past: {translation.source}", _BUILTINS)  # noqa: S307
+    return cast(Condition, condition), translation.reads
