@@ -167,7 +167,7 @@ class Indicator(ApiModel):
     ]
     """Function of TA-Lib, for example RSI, MACD, BBANDS, STOCH."""
 
-    parameters: Annotated[dict[ParameterName, Number], Field(max_length=16, default_factory=dict)]
+    parameters: Annotated[dict[ParameterName, Number], Field(max_length=16)] = Field(default_factory=dict)
     """Parameters by TA-Lib's names, for example timeperiod: 14. Those left out keep TA-Lib's defaults."""
 
     checks = (

@@ -86,13 +86,13 @@ class StockPipelineStatus(ApiModel):
     observed_generation: int | None = None
     """Generation of the spec that this status describes."""
 
-    conditions: Annotated[tuple[Condition, ...], Field(default_factory=tuple), Unique("type")]
+    conditions: Annotated[tuple[Condition, ...], Unique("type")] = Field(default_factory=tuple)
     """Ready, Reconciling and Stalled, each with a reason and a sentence."""
 
     symbols: int | None = None
     """How many symbols the pipeline follows."""
 
-    components: Annotated[tuple[Component, ...], Field(default_factory=tuple), Unique("name")]
+    components: Annotated[tuple[Component, ...], Unique("name")] = Field(default_factory=tuple)
     """The pipeline's workloads and how many of their replicas are ready."""
 
     release: Release | None = None

@@ -1,0 +1,110 @@
+"""A queue of keys with the properties of the one in Kubernetes' own controllers (client-go's workqueue).
+
+A key is in it at most once. A key that is added while it is being worked on comes again afterwards, so one
+key is never worked on by two threads, and no change is missed. Failures are retried after a growing delay.
+"""
+
+import heapq
+import random
+import threading
+import time
+from collections import deque
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 60.0
+
+
+def backoff_seconds(failures: int, chance: float) -> float:
+    """The delay after so many failures in a row: doubling, at most a minute.
+
+    `chance` (0 to 1) picks a point in its upper half, so that keys that failed together do not come together.
+    """
+    return float(min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures - 1, 16))) * (0.5 + chance / 2)
+
+
+class WorkQueue(Generic[Key]):
+    """Keys that wait for a worker. May be used by many threads."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._ready: deque[Key] = deque()
+        self._wanted: set[Key] = set()
+        self._working: set[Key] = set()
+        self._later: list[tuple[float, int, Key]] = []
+        self._sequence = 0
+        self._failures: dict[Key, int] = {}
+        self._closed = False
+
+    def add(self, key: Key) -> None:
+        """Ask for a pass over `key`."""
+        with self._changed:
+            self._add(key)
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Ask for a pass over `key` in some time."""
+        with self._changed:
+            self._sequence += 1
+            heapq.heappush(self._later, (time.monotonic() + seconds, self._sequence, key))
+            self._changed.notify()
+
+    def retry(self, key: Key) -> float:
+        """Ask for another pass over a key that failed; return the delay in seconds."""
+        with self._changed:
+            self._failures[key] = self._failures.get(key, 0) + 1
+            delay = backoff_seconds(self._failures[key], random.random())  # noqa: S311 - jitter, not secrecy
+        self.add_after(key, delay)
+        return delay
+
+    def succeeded(self, key: Key) -> None:
+        """Forget earlier failures of `key`."""
+        with self._changed:
+            self._failures.pop(key, None)
+
+    def get(self) -> Key | None:
+        """Wait for a key, which is then being worked on until `done`; None once the queue is closed."""
+        with self._changed:
+            while not self._closed:
+                wait = self._release_due()
+                if self._ready:
+                    key = self._ready.popleft()
+                    self._wanted.discard(key)
+                    self._working.add(key)
+                    return key
+                self._changed.wait(wait)
+            return None
+
+    def done(self, key: Key) -> None:
+        """Say that the pass over `key` has ended."""
+        with self._changed:
+            self._working.discard(key)
+            if key in self._wanted:
+                self._ready.append(key)
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Let every `get` return None."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._wanted)
+
+    def _add(self, key: Key) -> None:
+        if key in self._wanted:
+            return
+        self._wanted.add(key)
+        if key not in self._working:
+            self._ready.append(key)
+            self._changed.notify()
+
+    def _release_due(self) -> float | None:
+        """Move keys whose time has come; return the seconds until the next one."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            self._add(heapq.heappop(self._later)[2])
+        return self._later[0][0] - now if self._later else None

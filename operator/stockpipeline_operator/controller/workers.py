@@ -1,0 +1,80 @@
+"""Threads that take keys from the queue and reconcile them.
+
+Threads, because the Helm SDK is synchronous and spends its time outside Python.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from stockpipeline.runtime.health import Heartbeat
+from stockpipeline_operator.controller.work_queue import WorkQueue
+from stockpipeline_operator.metrics import OperatorMetrics
+from stockpipeline_operator.reconcile.reconciler import Key, Retry
+
+_log = structlog.get_logger()
+# Reconciled like any other key: proves that the queue moves and a worker is free.
+CANARY: Key = ("", "")
+_STOP_SECONDS = 20.0
+
+
+class Workers:
+    """A pool of `count` threads around one `reconcile(key)`, which returns when to look again, or None."""
+
+    def __init__(
+        self,
+        count: int,
+        queue: WorkQueue[Key],
+        reconcile: Callable[[Key], float | None],
+        metrics: OperatorMetrics,
+        heartbeat: Heartbeat,
+    ) -> None:
+        self._queue = queue
+        self._reconcile = reconcile
+        self._metrics = metrics
+        self._heartbeat = heartbeat
+        self._threads = [
+            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
+            for number in range(count)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Close the queue and wait for the passes under way, for a bounded time."""
+        self._queue.close()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        while (key := self._queue.get()) is not None:
+            try:
+                if key != CANARY:
+                    self._pass(key)
+            finally:
+                self._queue.done(key)
+            self._heartbeat.beat()
+
+    def _pass(self, key: Key) -> None:
+        log = _log.bind(namespace=key[0], pipeline=key[1])
+        try:
+            with self._metrics.duration.time():
+                again = self._reconcile(key)
+        except Retry as retry:
+            self._metrics.reconciles.labels("retry").inc()
+            log.warning("not done", reason=str(retry), retry_seconds=round(self._queue.retry(key), 1))
+        except Exception:
+            # A bug or an answer nobody expected: the other pipelines must not suffer from it.
+            self._metrics.reconciles.labels("error").inc()
+            log.exception("pass failed", retry_seconds=round(self._queue.retry(key), 1))
+        else:
+            self._metrics.reconciles.labels("success").inc()
+            self._queue.succeeded(key)
+            if again is not None:
+                self._queue.add_after(key, again)

@@ -1,0 +1,1 @@
+"""A thin adapter over the Helm SDK: the pipeline's chart and its releases."""

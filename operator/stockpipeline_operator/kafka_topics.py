@@ -1,0 +1,159 @@
+"""The Kafka topics of pipelines: looked at, created, deleted with their consumer group."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from stockpipeline.api import PipelineNames, Topic
+
+_REQUEST_SECONDS = 5.0
+# One look at a cluster serves all pipelines that are reconciled in this time, also when it failed.
+_FRESH_SECONDS = 5.0
+_MAX_CLUSTERS = 16
+_BROKER_DEFAULT = -1
+_DAY_MS = 24 * 60 * 60 * 1000
+
+# Ticks carry the exchange's time in their content, and a replay's is years ago. Retention must count from the
+# arrival, or the broker would delete a replay's records at once.
+_COMMON = {"message.timestamp.type": "LogAppendTime"}
+_COMPACTED = {
+    **_COMMON,
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.1",
+    "segment.ms": str(_DAY_MS // 24),
+}
+_RETENTION_DAYS = {Topic.TICKS: 7, Topic.SIGNALS: 90, Topic.DEAD_LETTER: 14}
+
+
+class KafkaFailure(Exception):
+    """Kafka did not do what it was asked; the text names its address."""
+
+    reason = "KafkaRefused"
+
+
+class KafkaUnreachable(KafkaFailure):
+    """No broker answers."""
+
+    reason = "KafkaUnreachable"
+
+
+def topic_config(topic: Topic) -> dict[str, str]:
+    """The settings that a topic is created with; all others are the broker's defaults."""
+    if topic.compacted:
+        return dict(_COMPACTED)
+    retention = str(_RETENTION_DAYS[topic] * _DAY_MS)
+    return {**_COMMON, "cleanup.policy": "delete", "retention.ms": retention}
+
+
+@dataclass
+class _Cluster:
+    admin: AdminClient
+    looked_at: float = float("-inf")
+    partitions: dict[str, int] | KafkaUnreachable | None = None
+
+
+class KafkaTopics:
+    """Administration of any number of Kafka clusters, by bootstrap address. May be used by many threads."""
+
+    def __init__(self) -> None:
+        self._clusters: OrderedDict[str, _Cluster] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def partitions(self, servers: str) -> dict[str, int]:
+        """Every topic of the cluster with its number of partitions, as of at most a few seconds ago.
+
+        Raises:
+            KafkaUnreachable: no broker answers.
+        """
+        cluster = self._cluster(servers)
+        if time.monotonic() - cluster.looked_at > _FRESH_SECONDS:
+            try:
+                metadata = cluster.admin.list_topics(timeout=_REQUEST_SECONDS)
+                cluster.partitions = {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+            except KafkaException as error:
+                cluster.partitions = KafkaUnreachable(f"Kafka at {servers} cannot be reached: {_text(error)}")
+            cluster.looked_at = time.monotonic()
+        if isinstance(cluster.partitions, KafkaUnreachable):
+            raise KafkaUnreachable(*cluster.partitions.args)
+        return dict(cluster.partitions or {})
+
+    def create(self, servers: str, names: PipelineNames, topics: Iterable[str], partitions: int) -> None:
+        """Create topics of a pipeline by their full names; those that exist are left as they are.
+
+        Raises:
+            KafkaFailure: a topic could not be created.
+        """
+        wanted = [
+            NewTopic(name, partitions, _BROKER_DEFAULT, config=topic_config(topic))
+            for topic, name in names.topics.items()
+            if name in set(topics)
+        ]
+        made = self._cluster(servers).admin.create_topics(wanted, request_timeout=_REQUEST_SECONDS)
+        _await(servers, "create topic", made, fine=KafkaError.TOPIC_ALREADY_EXISTS)
+        self._look_again(servers)
+
+    def delete(self, servers: str, names: PipelineNames) -> None:
+        """Delete a pipeline's consumer group and topics; fine if they are gone.
+
+        Raises:
+            KafkaFailure: the group still has members, or no broker answers.
+        """
+        self._look_again(servers)
+        existing = self.partitions(servers)
+        admin = self._cluster(servers).admin
+        groups = admin.delete_consumer_groups([names.consumer_group], request_timeout=_REQUEST_SECONDS)
+        _await(servers, "delete consumer group", groups, fine=KafkaError.GROUP_ID_NOT_FOUND)
+        topics = [name for name in names.topics.values() if name in existing]
+        if topics:
+            deleted = admin.delete_topics(topics, request_timeout=_REQUEST_SECONDS)
+            _await(servers, "delete topic", deleted, fine=KafkaError.UNKNOWN_TOPIC_OR_PART)
+        self._look_again(servers)
+
+    def _look_again(self, servers: str) -> None:
+        self._cluster(servers).looked_at = float("-inf")
+
+    def _cluster(self, servers: str) -> _Cluster:
+        with self._lock:
+            cluster = self._clusters.pop(servers, None)
+            if cluster is None:
+                cluster = _Cluster(AdminClient(_client_settings(servers)))
+            self._clusters[servers] = cluster
+            if len(self._clusters) > _MAX_CLUSTERS:
+                self._clusters.popitem(last=False)
+            return cluster
+
+
+def _client_settings(servers: str) -> dict[str, str | int | float | bool]:
+    return {
+        "bootstrap.servers": servers,
+        "client.id": "stockpipeline-operator",
+        "socket.connection.setup.timeout.ms": 5000,
+        # Without these, a broker that comes back is found only after a growing delay.
+        "reconnect.backoff.max.ms": 1000,
+        # Unreachable brokers are reported as conditions; librdkafka would print a line for each attempt.
+        "log_level": 0,
+    }
+
+
+def _await(servers: str, what: str, futures: dict[str, Future[Any]], fine: int) -> None:
+    for name, future in futures.items():
+        try:
+            future.result(2 * _REQUEST_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() == fine:
+                continue
+            raise KafkaFailure(f"Kafka at {servers}: cannot {what} {name}: {_text(error)}") from error
+        except TimeoutError as error:
+            raise KafkaUnreachable(f"Kafka at {servers} does not answer: cannot {what} {name}") from error
+
+
+def _text(error: KafkaException) -> str:
+    cause: KafkaError = error.args[0]
+    return f"{cause.str()} ({cause.name()})"

@@ -1,0 +1,126 @@
+"""Requests to the API server: JSON objects in and out, errors as exceptions. May be used by many threads."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kopf import ConnectionInfo
+
+from stockpipeline_operator.kube.credentials import Authorization
+
+Object = dict[str, Any]
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+_TIMEOUT = urllib3.Timeout(connect=5, read=30)
+_PAGE = 500
+
+
+class ApiError(Exception):
+    """The API server refused a request. `status` is the HTTP status, the text is the server's."""
+
+    reason = "KubernetesRefused"
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotFound(ApiError):
+    """The object, its namespace or its kind does not exist (404)."""
+
+
+class Conflict(ApiError):
+    """The object changed in the meantime, exists already, or a field belongs to another manager (409)."""
+
+
+class ApiUnreachable(ApiError):
+    """No answer from the API server."""
+
+    reason = "KubernetesUnreachable"
+
+
+class KubeClient:
+    """A connection pool to one API server."""
+
+    def __init__(self, info: ConnectionInfo, connections: int) -> None:
+        self._server = info.server.rstrip("/")
+        self._authorization = Authorization(info)
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            maxsize=connections,
+            ssl_context=info.as_ssl_context(),
+            timeout=_TIMEOUT,
+            retries=urllib3.Retry(total=2, redirect=0, status=0, backoff_factor=0.1),
+        )
+
+    def get(self, path: str) -> Object | None:
+        """The object, or None where it does not exist."""
+        try:
+            return self._request("GET", path)
+        except NotFound:
+            return None
+
+    def list(self, path: str, label_selector: str | None = None) -> Iterator[Object]:
+        """The objects of a collection, fetched in pages."""
+        query = {"limit": str(_PAGE)}
+        if label_selector:
+            query["labelSelector"] = label_selector
+        while True:
+            page = self._request("GET", path, query=query)
+            yield from page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    def create(self, path: str, body: Object) -> Object:
+        """Make an object in the collection."""
+        return self._request("POST", path, body=body)
+
+    def replace(self, path: str, body: Object) -> Object:
+        """Write an object as it is given; its resourceVersion must be the current one."""
+        return self._request("PUT", path, body=body)
+
+    def merge(self, path: str, body: Object) -> Object:
+        """Change the members given; with a resourceVersion among them, only if that is the current one."""
+        return self._request("PATCH", path, body=body, content_type=MERGE_PATCH)
+
+    def apply(self, path: str, body: Object, field_manager: str) -> Object:
+        """Server-side apply, taking over fields that others have changed."""
+        query = {"fieldManager": field_manager, "force": "true"}
+        return self._request("PATCH", path, query=query, body=body, content_type=APPLY_PATCH)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        url = self._server + path + (f"?{urlencode(query)}" if query else "")
+        headers = {
+            **self._authorization.headers(),
+            "Accept": "application/json",
+            "Content-Type": content_type,
+        }
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            response = self._pool.request(method, url, body=data, headers=headers)
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiUnreachable(0, f"the API server at {self._server} does not answer: {error}") from error
+        if response.status >= 400:
+            raise _error(response.status, response.data)
+        answer: Object = json.loads(response.data)
+        return answer
+
+
+def _error(status: int, data: bytes) -> ApiError:
+    try:
+        message = str(json.loads(data)["message"])
+    except (ValueError, KeyError, TypeError):
+        message = data.decode(errors="replace") or f"HTTP status {status}"
+    return {404: NotFound, 409: Conflict}.get(status, ApiError)(status, message)

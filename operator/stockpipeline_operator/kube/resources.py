@@ -1,0 +1,43 @@
+"""The kinds of objects that the operator deals with, and their addresses in the API."""
+
+from dataclasses import dataclass
+
+from stockpipeline.api import API_VERSION, KIND, PIPELINE_LABEL, PLURAL
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """A namespaced kind of object."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """The URL path of an object, or of the collection; without a namespace: of all namespaces."""
+        root = "/api" if "/" not in self.api_version else "/apis"
+        parts = [root, self.api_version]
+        if namespace is not None:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part is not None]
+        return "/".join(parts)
+
+
+STOCK_PIPELINE = ResourceType(API_VERSION, KIND, PLURAL)
+DEPLOYMENT = ResourceType("apps/v1", "Deployment", "deployments")
+CONFIG_MAP = ResourceType("v1", "ConfigMap", "configmaps")
+SERVICE_ACCOUNT = ResourceType("v1", "ServiceAccount", "serviceaccounts")
+NETWORK_POLICY = ResourceType("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+POD = ResourceType("v1", "Pod", "pods")
+SECRET = ResourceType("v1", "Secret", "secrets")
+EVENT = ResourceType("events.k8s.io/v1", "Event", "events")
+
+# What the pipeline's chart may contain: the operator watches and restores these, and may do no more.
+OWNED = (DEPLOYMENT, CONFIG_MAP, SERVICE_ACCOUNT, NETWORK_POLICY)
+# Objects that the pipeline's chart makes, and no others.
+OWNED_SELECTOR = f"{PIPELINE_LABEL},app.kubernetes.io/part-of=stockpipeline"
+
+
+def pipeline_selector(name: str) -> str:
+    """Selects the objects of one pipeline in its namespace."""
+    return f"{PIPELINE_LABEL}={name},app.kubernetes.io/part-of=stockpipeline"

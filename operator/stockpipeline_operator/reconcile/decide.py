@@ -1,0 +1,85 @@
+"""Which step is next. A pure function: all that it knows is in its arguments, all that it does is answer.
+
+It is called again after each step with what is then found, until it answers with a `Rest`: nothing is left to
+do (or can be done) now. So no step relies on the one before having run in the same process.
+"""
+
+from enum import Enum
+
+from stockpipeline_operator.reconcile.state import Cleanup, Desired, Observed, ReleaseStatus
+
+
+class Step(Enum):
+    """Something to do; each has a module of its own."""
+
+    ADD_FINALIZER = "add finalizer"
+    UNLOCK = "unlock release"
+    CREATE_TOPICS = "create topics"
+    INSTALL = "install release"
+    UPGRADE = "upgrade release"
+    RESTORE = "restore objects"
+    UNINSTALL = "uninstall release"
+    CLEAN_KAFKA = "delete topics"
+    CLEAN_REDIS = "delete keys"
+    REMOVE_FINALIZER = "remove finalizer"
+
+
+class Rest(Enum):
+    """Nothing to do now."""
+
+    SETTLED = "the release is what it should be"
+    STALLED = "only the user can help"
+    BLOCKED = "waiting for Kafka"
+    DRAINING = "waiting for pods to end"
+    GONE = "deleted, and nothing is held back"
+
+
+def decide(desired: Desired, observed: Observed) -> Step | Rest:
+    """The next step towards what is desired."""
+    if desired.deleting:
+        return _decide_deletion(desired, observed)
+    if desired.problems:
+        # What runs is kept as it is: a typing error must not stop a working pipeline.
+        return Rest.STALLED
+    release = observed.release
+    if release is not None and not release.ours:
+        return Rest.STALLED
+    if not desired.has_finalizer:
+        return Step.ADD_FINALIZER
+    if release is not None and release.status.pending:
+        return Step.UNLOCK
+    if release is not None and release.status in (ReleaseStatus.UNINSTALLING, ReleaseStatus.UNINSTALLED):
+        # Interrupted, or kept as history by somebody: Helm installs only where there is nothing.
+        return Step.UNINSTALL
+    up_to_date = (
+        release is not None and release.status is ReleaseStatus.DEPLOYED and release.digest == desired.digest
+    )
+    if up_to_date and observed.missing:
+        return Step.RESTORE
+    if not desired.suspended:
+        # Services must find their topics when they start, and a suspended pipeline starts none.
+        if observed.topics.unreachable is not None:
+            return Rest.BLOCKED
+        if observed.topics.mismatched:
+            return Rest.STALLED
+        if observed.topics.missing:
+            return Step.CREATE_TOPICS
+    if release is None:
+        return Step.INSTALL
+    return Rest.SETTLED if up_to_date else Step.UPGRADE
+
+
+def _decide_deletion(desired: Desired, observed: Observed) -> Step | Rest:
+    if not desired.has_finalizer:
+        return Rest.GONE
+    release = observed.release
+    if release is not None and release.ours and Cleanup.RELEASE not in observed.cleaned:
+        return Step.UNINSTALL
+    if observed.pods_left and not desired.deadline_passed:
+        # A service that still runs would write again what is deleted now.
+        return Rest.DRAINING
+    if Cleanup.KAFKA not in observed.cleaned:
+        return Step.CLEAN_KAFKA
+    if Cleanup.REDIS not in observed.cleaned:
+        return Step.CLEAN_REDIS
+    return Step.REMOVE_FINALIZER

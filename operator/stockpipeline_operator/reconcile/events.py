@@ -1,0 +1,55 @@
+"""Kubernetes Events about a pipeline: what changed, once."""
+
+import datetime
+import socket
+import uuid
+from typing import Literal
+
+import structlog
+
+from stockpipeline.api import API_VERSION, KIND
+from stockpipeline_operator.kube.client import ApiError, KubeClient
+from stockpipeline_operator.kube.resources import EVENT
+from stockpipeline_operator.reconcile.pipeline import Pipeline
+
+_log = structlog.get_logger()
+_CONTROLLER = "stockpipeline.dev/operator"
+_LONGEST_NOTE = 1024
+Severity = Literal["Normal", "Warning"]
+
+
+class Events:
+    """Records events. An event that cannot be written is logged, and nothing depends on it."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self._instance = socket.gethostname()
+
+    def record(self, pipeline: Pipeline, severity: Severity, reason: str, note: str) -> None:
+        """Record that something happened; also in the log."""
+        log = _log.warning if severity == "Warning" else _log.info
+        log(note, namespace=pipeline.namespace, pipeline=pipeline.name, reason=reason)
+        body = {
+            "metadata": {"name": f"{pipeline.name}.{uuid.uuid4().hex[:16]}", "namespace": pipeline.namespace},
+            "eventTime": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
+            "reportingController": _CONTROLLER,
+            "reportingInstance": self._instance,
+            "action": "Reconcile",
+            "type": severity,
+            "reason": reason,
+            "note": note[:_LONGEST_NOTE],
+            "regarding": {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "namespace": pipeline.namespace,
+                "name": pipeline.name,
+                "uid": pipeline.resource["metadata"]["uid"],
+            },
+        }
+        try:
+            self._client.create(EVENT.path(pipeline.namespace), body)
+        except ApiError as error:
+            # For one, nothing can be created in a namespace that is being deleted.
+            _log.info(
+                "event not recorded", namespace=pipeline.namespace, pipeline=pipeline.name, error=str(error)
+            )

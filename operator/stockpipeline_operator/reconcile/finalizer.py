@@ -1,0 +1,28 @@
+"""Holds a resource's deletion back until all that it made is gone."""
+
+from stockpipeline.api import FINALIZER
+from stockpipeline_operator.kube.client import NotFound
+from stockpipeline_operator.kube.resources import STOCK_PIPELINE
+from stockpipeline_operator.reconcile.work import Work
+
+
+def add(work: Work) -> None:
+    """Add the finalizer, before the first thing is made outside the resource."""
+    _write(work, [*work.pipeline.resource["metadata"].get("finalizers", ()), FINALIZER])
+
+
+def remove(work: Work) -> None:
+    """Remove the finalizer: the API server then deletes the resource."""
+    kept = [name for name in work.pipeline.resource["metadata"]["finalizers"] if name != FINALIZER]
+    try:
+        _write(work, kept)
+    except NotFound:
+        # Somebody else removed it; what we were to do is done.
+        work.pipeline.resource["metadata"]["finalizers"] = kept
+
+
+def _write(work: Work, finalizers: list[str]) -> None:
+    metadata = work.pipeline.resource["metadata"]
+    body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": finalizers}}
+    path = STOCK_PIPELINE.path(work.pipeline.namespace, work.pipeline.name)
+    work.pipeline = work.pipeline.with_resource(work.tools.client.merge(path, body))

@@ -1,0 +1,13 @@
+"""Makes the first revision of a pipeline's release."""
+
+from stockpipeline_operator.reconcile.work import Work
+
+
+def install(work: Work) -> None:
+    """Install the chart. Observes nothing further: the next pass sees how the workloads start.
+
+    Objects that an interrupted installation left are adopted, because they carry the release's name.
+    """
+    pipeline = work.pipeline
+    made = work.tools.releases.install(pipeline.namespace, pipeline.name, pipeline.values, pipeline.digest)
+    work.tools.events.record(pipeline, "Normal", "Installed", f"installed revision {made.revision}")

@@ -1,0 +1,111 @@
+"""Looks at what a pipeline has become in Kubernetes and Kafka."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from stockpipeline.api import PIPELINE_LABEL
+from stockpipeline_operator.helm.chart import parse_manifest
+from stockpipeline_operator.helm.releases import HelmReleases
+from stockpipeline_operator.kafka_topics import KafkaTopics, KafkaUnreachable
+from stockpipeline_operator.kube.client import KubeClient, Object
+from stockpipeline_operator.kube.resources import DEPLOYMENT, OWNED, POD, ResourceType, pipeline_selector
+from stockpipeline_operator.reconcile.pipeline import Pipeline
+from stockpipeline_operator.reconcile.state import (
+    Cleanup,
+    ObjectRef,
+    Observed,
+    Release,
+    ReleaseStatus,
+    Topics,
+    Workload,
+)
+
+_TYPES = {resource.kind: resource for resource in OWNED}
+_COMPONENT_LABEL = "app.kubernetes.io/component"
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Reads; changes nothing."""
+
+    client: KubeClient
+    releases: HelmReleases
+    kafka: KafkaTopics
+
+    def observe(self, pipeline: Pipeline, cleaned: frozenset[Cleanup]) -> Observed:
+        """What is there now. `cleaned` is what this pass has removed already."""
+        release = self.releases.read(pipeline.namespace, pipeline.name)
+        if pipeline.deleting:
+            return Observed(release=release, pods_left=len(self.pods(pipeline)), cleaned=cleaned)
+        missing, workloads = self._owned(pipeline, release)
+        return Observed(release=release, topics=self._topics(pipeline), missing=missing, workloads=workloads)
+
+    def pods(self, pipeline: Pipeline) -> list[Object]:
+        """The pipeline's pods, also those that are ending."""
+        return list(self.client.list(POD.path(pipeline.namespace), pipeline_selector(pipeline.name)))
+
+    def _owned(
+        self, pipeline: Pipeline, release: Release | None
+    ) -> tuple[tuple[ObjectRef, ...], tuple[Workload, ...]]:
+        if release is None or release.status is not ReleaseStatus.DEPLOYED:
+            return (), ()
+        missing, workloads = [], []
+        for ref in manifest_refs(release.manifest):
+            found = self.client.get(resource_type(ref).path(pipeline.namespace, ref.name))
+            if found is None or found["metadata"].get("labels", {}).get(PIPELINE_LABEL) != pipeline.name:
+                missing.append(ref)
+            elif ref.kind == DEPLOYMENT.kind:
+                workloads.append(workload(found))
+        return tuple(missing), tuple(workloads)
+
+    def _topics(self, pipeline: Pipeline) -> Topics:
+        if pipeline.config is None or pipeline.config.spec.suspend:
+            return Topics()
+        try:
+            partitions = self.kafka.partitions(pipeline.kafka)
+        except KafkaUnreachable as error:
+            return Topics(unreachable=str(error))
+        return compare_topics(
+            tuple(pipeline.names.topics.values()), pipeline.config.spec.kafka.partitions, partitions
+        )
+
+
+def compare_topics(names: tuple[str, ...], wanted: int, partitions: dict[str, int]) -> Topics:
+    """Compare a pipeline's topics with those that the cluster has."""
+    return Topics(
+        missing=tuple(name for name in names if name not in partitions),
+        mismatched=tuple(
+            f"topic {name} has {partitions[name]} partitions, but spec.kafka.partitions is {wanted}"
+            for name in names
+            if partitions.get(name, wanted) != wanted
+        ),
+    )
+
+
+def resource_type(ref: ObjectRef) -> ResourceType:
+    """The API's address of an object that the chart made."""
+    return _TYPES[ref.kind]
+
+
+@lru_cache(maxsize=1024)
+def manifest_refs(manifest: str) -> tuple[ObjectRef, ...]:
+    """The objects in a release's manifest."""
+    return tuple(ObjectRef(found["kind"], found["metadata"]["name"]) for found in parse_manifest(manifest))
+
+
+def workload(deployment: Object) -> Workload:
+    """How far a Deployment is, from its status (written by Kubernetes' Deployment controller)."""
+    spec, status = deployment["spec"], deployment.get("status", {})
+    desired = int(spec.get("replicas", 1))
+    current = (
+        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+        and status.get("updatedReplicas", 0) >= desired
+        and status.get("replicas", 0) == status.get("updatedReplicas", 0)
+    )
+    return Workload(
+        component=deployment["metadata"]["labels"][_COMPONENT_LABEL],
+        name=deployment["metadata"]["name"],
+        desired=desired,
+        ready=int(status.get("readyReplicas", 0)),
+        current=current,
+    )

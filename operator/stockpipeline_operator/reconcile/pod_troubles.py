@@ -1,0 +1,51 @@
+"""Says in a few words what keeps pods from being ready. Pure."""
+
+from collections.abc import Iterable
+
+from stockpipeline_operator.kube.client import Object
+
+_COMPONENT_LABEL = "app.kubernetes.io/component"
+_ORDINARY = ("ContainerCreating", "PodInitializing")
+
+
+def describe(pods: Iterable[Object]) -> dict[str, str]:
+    """Component → why its newest pod that is not ready is not ready."""
+    troubles: dict[str, str] = {}
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", ""))):
+        component = pod["metadata"].get("labels", {}).get(_COMPONENT_LABEL)
+        trouble = _trouble(pod)
+        if component and trouble:
+            troubles[component] = trouble
+    return troubles
+
+
+def _trouble(pod: Object) -> str | None:
+    if "deletionTimestamp" in pod["metadata"]:
+        return None
+    status = pod.get("status", {})
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"cannot be scheduled: {condition.get('message', condition.get('reason', ''))}"
+    containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+    for container in containers:
+        if trouble := _container_trouble(container):
+            return f"container {container['name']} {trouble}"
+    for container in status.get("containerStatuses", ()):
+        if "running" in container.get("state", {}) and not container.get("ready", False):
+            return f"container {container['name']} runs but is not ready yet"
+    return None
+
+
+def _container_trouble(container: Object) -> str | None:
+    waiting = container.get("state", {}).get("waiting", {})
+    reason = waiting.get("reason")
+    if reason and reason not in _ORDINARY:
+        # The kubelet's message counts seconds: repeating it would change the status again and again.
+        ended = container.get("lastState", {}).get("terminated", {})
+        code = f", exit code {ended['exitCode']}" if "exitCode" in ended else ""
+        image = f" of {container['image']}" if "Image" in reason else ""
+        return f"waits: {reason}{image}{code}"
+    ended = container.get("state", {}).get("terminated", {})
+    if ended.get("exitCode", 0) != 0:
+        return f"ended with exit code {ended['exitCode']} ({ended.get('reason', 'Error')})"
+    return None

@@ -1,0 +1,31 @@
+"""What a spec's schema cannot say: functions that TA-Lib lacks, rules that do not parse."""
+
+from stockpipeline.api import StockPipelineSpec
+from stockpipeline.indicators.catalog import IndicatorError, Layout
+from stockpipeline.signals.rules import RuleError, compile_rule
+from stockpipeline_operator.reconcile.state import Problem
+
+
+def find_problems(spec: StockPipelineSpec) -> tuple[Problem, ...]:
+    """Every indicator and rule that cannot be used, with what to change.
+
+    Rules are looked at only when all indicators are fine: a name that is missing would make them wrong.
+    """
+    problems = []
+    for indicator in spec.indicators:
+        try:
+            Layout.of([indicator])
+        except IndicatorError as error:
+            problems.append(Problem("InvalidIndicator", str(error)))
+    if problems:
+        return tuple(problems)
+    try:
+        slots = Layout.of(spec.indicators).slots
+    except IndicatorError as error:
+        return (Problem("InvalidIndicator", str(error)),)
+    for rule in spec.rules:
+        try:
+            compile_rule(rule, slots)
+        except RuleError as error:
+            problems.append(Problem("InvalidRule", str(error)))
+    return tuple(problems)

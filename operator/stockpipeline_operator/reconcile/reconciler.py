@@ -1,0 +1,144 @@
+"""One pass over one pipeline: look, decide, do one step, and again until nothing is left; then report."""
+
+import datetime
+import threading
+from collections.abc import Callable
+
+from stockpipeline_operator.helm.releases import HelmFailure
+from stockpipeline_operator.kafka_topics import KafkaFailure
+from stockpipeline_operator.kube.client import ApiError, Conflict, NotFound
+from stockpipeline_operator.kube.resources import STOCK_PIPELINE
+from stockpipeline_operator.reconcile import (
+    finalizer,
+    install,
+    keys,
+    pod_troubles,
+    restore,
+    status,
+    topics,
+    uninstall,
+    unlock,
+    upgrade,
+)
+from stockpipeline_operator.reconcile.decide import Rest, Step, decide
+from stockpipeline_operator.reconcile.events import Severity
+from stockpipeline_operator.reconcile.observe import Observer
+from stockpipeline_operator.reconcile.pipeline import Pipeline
+from stockpipeline_operator.reconcile.state import Desired, Observed, Problem
+from stockpipeline_operator.reconcile.verdict import Verdict, failed, judge
+from stockpipeline_operator.reconcile.work import Tools, Work
+from stockpipeline_operator.redis_keys import RedisFailure
+from stockpipeline_operator.settings import Settings
+
+# (namespace, name) of a StockPipeline.
+Key = tuple[str, str]
+
+STEPS: dict[Step, Callable[[Work], None]] = {
+    Step.ADD_FINALIZER: finalizer.add,
+    Step.UNLOCK: unlock.unlock,
+    Step.CREATE_TOPICS: topics.create,
+    Step.INSTALL: install.install,
+    Step.UPGRADE: upgrade.upgrade,
+    Step.RESTORE: restore.restore,
+    Step.UNINSTALL: uninstall.uninstall,
+    Step.CLEAN_KAFKA: topics.clean,
+    Step.CLEAN_REDIS: keys.clean,
+    Step.REMOVE_FINALIZER: finalizer.remove,
+}
+# More than the longest way through `decide`; reached only if steps have no effect.
+_MOST_STEPS = 2 * len(STEPS)
+# Neither Kafka nor ending pods tell when they have changed.
+_LOOK_AGAIN_SECONDS = {Rest.BLOCKED: 5.0, Rest.DRAINING: 1.0}
+
+
+class Retry(Exception):
+    """The pass could not be finished; the text says why."""
+
+
+class Reconciler:
+    """Passes over pipelines; different pipelines may be worked on by different threads at once."""
+
+    def __init__(self, settings: Settings, tools: Tools) -> None:
+        self._settings = settings
+        self._tools = tools
+        self._observer = Observer(tools.client, tools.releases, tools.kafka)
+        self._conditions: dict[Key, dict[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def reconcile(self, key: Key) -> float | None:
+        """Bring the pipeline as far as possible; return after how many seconds to look again, if not only on
+        the next event.
+
+        Raises:
+            Retry: something failed in a way that time may heal.
+        """
+        try:
+            return self._reconcile(key)
+        except ApiError as error:
+            # Among them: somebody changed the resource while we looked at it (409).
+            raise Retry(str(error)) from error
+
+    def _reconcile(self, key: Key) -> float | None:
+        resource = self._tools.client.get(STOCK_PIPELINE.path(*key))
+        if resource is None:
+            self._forget(key)
+            return None
+        pipeline = Pipeline.of(resource, self._settings, self._tools.chart)
+        work = Work(self._tools, pipeline, self._desired(pipeline), Observed())
+        try:
+            rest = self._step(work)
+        except Conflict:
+            raise
+        except (ApiError, HelmFailure, KafkaFailure, RedisFailure) as error:
+            self._report(work, None, failed(Problem(error.reason, str(error))))
+            raise Retry(str(error)) from error
+        if rest is Rest.GONE:
+            self._forget(key)
+            return None
+        self._report(work, work.observed, self._judge(work, rest))
+        return _LOOK_AGAIN_SECONDS.get(rest)
+
+    def condition_statuses(self) -> list[dict[str, str]]:
+        """For each known pipeline: condition type → status."""
+        with self._lock:
+            return list(self._conditions.values())
+
+    def _step(self, work: Work) -> Rest:
+        for _ in range(_MOST_STEPS):
+            work.desired = self._desired(work.pipeline)
+            work.observed = self._observer.observe(work.pipeline, work.cleaned)
+            decision = decide(work.desired, work.observed)
+            if isinstance(decision, Rest):
+                return decision
+            STEPS[decision](work)
+        raise Retry(f"{_MOST_STEPS} steps did not settle it; the last was: {decision.value}")
+
+    def _judge(self, work: Work, rest: Rest) -> Verdict:
+        waiting = rest is Rest.SETTLED and any(not one.done for one in work.observed.workloads)
+        troubles = pod_troubles.describe(self._observer.pods(work.pipeline)) if waiting else {}
+        return judge(work.desired, work.observed, rest, troubles)
+
+    def _report(self, work: Work, observed: Observed | None, verdict: Verdict) -> None:
+        pipeline = work.pipeline
+        before = status.ready_condition(status.previous(pipeline.resource))
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        made = status.status_of(pipeline, observed, verdict, now)
+        try:
+            written = status.write(self._tools.client, pipeline, made)
+        except NotFound:
+            return
+        with self._lock:
+            self._conditions[pipeline.namespace, pipeline.name] = {
+                condition.type: condition.status.value for condition in made.conditions
+            }
+        if written and (before is None or before.reason != verdict.reason):
+            severity: Severity = "Warning" if verdict.warning else "Normal"
+            self._tools.events.record(pipeline, severity, verdict.reason, verdict.message)
+
+    def _desired(self, pipeline: Pipeline) -> Desired:
+        now = datetime.datetime.now(datetime.UTC)
+        return pipeline.desired(now, self._settings.deletion_deadline_seconds)
+
+    def _forget(self, key: Key) -> None:
+        with self._lock:
+            self._conditions.pop(key, None)

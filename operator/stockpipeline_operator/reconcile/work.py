@@ -1,0 +1,35 @@
+"""What a step gets: the pipeline, what was observed, and the tools to change things with."""
+
+from dataclasses import dataclass
+
+from stockpipeline_operator.helm.chart import PipelineChart
+from stockpipeline_operator.helm.releases import HelmReleases
+from stockpipeline_operator.kafka_topics import KafkaTopics
+from stockpipeline_operator.kube.client import KubeClient
+from stockpipeline_operator.metrics import OperatorMetrics
+from stockpipeline_operator.reconcile.events import Events
+from stockpipeline_operator.reconcile.pipeline import Pipeline
+from stockpipeline_operator.reconcile.state import Cleanup, Desired, Observed
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Adapters that all passes share."""
+
+    client: KubeClient
+    releases: HelmReleases
+    chart: PipelineChart
+    kafka: KafkaTopics
+    events: Events
+    metrics: OperatorMetrics
+
+
+@dataclass
+class Work:
+    """One pass over one pipeline. Steps may put a newer version of the resource in, and what they cleaned."""
+
+    tools: Tools
+    pipeline: Pipeline
+    desired: Desired
+    observed: Observed
+    cleaned: frozenset[Cleanup] = frozenset()

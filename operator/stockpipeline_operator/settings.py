@@ -1,0 +1,78 @@
+"""What the operator is told by its environment; the operator's chart sets all of it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+_PREFIX = "STOCKPIPELINE_OPERATOR_"
+
+
+class SettingsError(ValueError):
+    """A variable is missing or has a value that makes no sense."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one operator process; times in seconds."""
+
+    chart: Path
+    services_repository: str
+    services_tag: str
+    services_pull_policy: str
+    kafka_bootstrap_servers: str
+    redis_url: str
+    namespaces: tuple[str, ...]
+    """Namespaces to watch; empty for all."""
+    workers: int
+    resync_seconds: float
+    deletion_deadline_seconds: float
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the variables that begin with STOCKPIPELINE_OPERATOR_.
+
+        Raises:
+            SettingsError: names the variable, its value and what it should be.
+        """
+        values = _Variables(os.environ if environment is None else environment)
+        return cls(
+            chart=values.directory("CHART"),
+            services_repository=values.text("SERVICES_REPOSITORY"),
+            services_tag=values.text("SERVICES_TAG"),
+            services_pull_policy=values.text("SERVICES_PULL_POLICY", "IfNotPresent"),
+            kafka_bootstrap_servers=values.text("KAFKA_BOOTSTRAP_SERVERS"),
+            redis_url=values.text("REDIS_URL"),
+            namespaces=tuple(values.text("NAMESPACES", "").replace(",", " ").split()),
+            workers=int(values.number("WORKERS", 4, at_least=1)),
+            resync_seconds=values.number("RESYNC_SECONDS", 30, at_least=1),
+            deletion_deadline_seconds=values.number("DELETION_DEADLINE_SECONDS", 300, at_least=0),
+        )
+
+
+class _Variables:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._environment.get(_PREFIX + name) or default
+        if value is None:
+            raise SettingsError(f"the environment variable {_PREFIX}{name} is not set")
+        return value
+
+    def number(self, name: str, default: float, *, at_least: float) -> float:
+        text = self.text(name, str(default))
+        try:
+            value = float(text)
+        except ValueError:
+            raise SettingsError(f"{_PREFIX}{name} is {text!r}; it must be a number") from None
+        if value < at_least:
+            raise SettingsError(f"{_PREFIX}{name} is {text}; it must be at least {at_least:g}")
+        return value
+
+    def directory(self, name: str) -> Path:
+        path = Path(self.text(name))
+        if not path.is_dir():
+            raise SettingsError(f"{_PREFIX}{name} is {path}, which is not a directory")
+        return path
