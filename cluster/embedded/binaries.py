@@ -1,4 +1,4 @@
-"""Build the node's programs and the pause program from their Go sources, once per content."""
+"""Build the programs of the node from their Go sources, once per content."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cluster.shell import run
 
 NODE_SOURCE = REPO / "cluster" / "node"
 PAUSE_SOURCE = REPO / "cluster" / "pause"
+RELAY_SOURCE = REPO / "cluster" / "relay"
 
 # The names that the one node binary answers to (the table in cluster/node/main.go).
 PROGRAMS = (
@@ -50,13 +51,22 @@ def node_programs(cache: Path) -> Path:
 
 
 def pause_program(cache: Path) -> Path:
-    """Return the static pause program, building it where it is missing."""
+    """Return the static program that holds pods open, building it where it is missing."""
+    return _small_program(cache, PAUSE_SOURCE)
+
+
+def relay_program(cache: Path) -> Path:
+    """Return the program that joins two network namespaces by a port, building it where it is missing."""
+    return _small_program(cache, RELAY_SOURCE)
+
+
+def _small_program(cache: Path, source: Path) -> Path:
     flags = "-s -w"
     return cached(
         cache,
-        "pause",
-        _source_digest(PAUSE_SOURCE, flags),
-        lambda target: _go_build(cache, PAUSE_SOURCE, flags, target),
+        source.name,
+        _source_digest(source, flags),
+        lambda target: _go_build(cache, source, flags, target),
     )
 
 

@@ -61,12 +61,13 @@ def etcd(programs: Path, data: Path, client_url: str, peer_url: str) -> list[str
     """
     return [
         f"{programs}/etcd",
+        "--name=node",
         f"--data-dir={data}",
         f"--listen-client-urls={client_url}",
         f"--advertise-client-urls={client_url}",
         f"--listen-peer-urls={peer_url}",
         f"--initial-advertise-peer-urls={peer_url}",
-        f"--initial-cluster=default={peer_url}",
+        f"--initial-cluster=node={peer_url}",
         # A power cut may cost the cluster, never the user's data: `make down && make up` makes a new one.
         "--unsafe-no-fsync",
         # A snapshot holds a copy of everything in memory; the default of 10000 entries is for real members.
@@ -116,7 +117,6 @@ def api_server(
         f"--service-account-signing-key-file={tokens.key}",
         # One server never waits for others to leave the load balancer.
         "--shutdown-delay-duration=0s",
-        "--endpoint-reconciler-type=master-count",
         "--profiling=false",
         "--v=0",
     ]

@@ -15,7 +15,7 @@ from pathlib import Path
 from cluster.embedded import containerd, control_plane, dns, kernel, storage, teardown
 from cluster.embedded.addresses import API_PORT, API_SERVICE_IP, NODE_IP
 from cluster.embedded.api_client import ApiClient
-from cluster.embedded.binaries import node_programs, pause_program
+from cluster.embedded.binaries import node_programs, pause_program, relay_program
 from cluster.embedded.cgroups import ControlGroup
 from cluster.embedded.egress import Egress
 from cluster.embedded.forward import LOOPBACK, forward
@@ -61,6 +61,10 @@ class EmbeddedNode:
     def programs(self) -> Path:
         """The folder of kubectl, helm and all other programs of the node, built where it is missing."""
         return node_programs(self._settings.cache)
+
+    @cached_property
+    def _relay(self) -> Path:
+        return relay_program(self._settings.cache)
 
     @property
     def _url(self) -> str:
@@ -117,7 +121,7 @@ class EmbeddedNode:
 
     def forward(self, local_port: int, address: str, port: int) -> None:
         """Carry 127.0.0.1:`local_port` to an address inside, such as a Service's, from now until `down`."""
-        program = forward(f"forward-{local_port}", self._namespace, local_port, address, port)
+        program = forward(self._relay, f"forward-{local_port}", self._namespace, local_port, address, port)
         self._processes.ensure(program)
 
     def expose(self, local_port: int, node_port: int) -> None:
@@ -152,10 +156,11 @@ class EmbeddedNode:
         pause_reference = containerd.pause_reference(pause)
         runtime = node.containerd(pause_reference)
         server = dataclasses.replace(node.api_server(), ready=client.ready)
-        entrance = forward("forward-api", self._namespace, self._settings.api_port, NODE_IP, API_PORT)
-        base = [node.etcd(), server, entrance]
-        for program in base:
-            self._processes.start(program)
+        entrance = forward(
+            self._relay, "forward-api", self._namespace, self._settings.api_port, NODE_IP, API_PORT
+        )
+        base = [node.etcd(), entrance, server]
+        started = {program.name for program in base if self._processes.start(program)}
         # While the API server starts, which takes the longest:
         self._processes.ensure(runtime)
         if pause_reference not in self._images.names():
@@ -164,7 +169,7 @@ class EmbeddedNode:
             self._images.load(archive, pause_reference)
             self._images.pin(pause_reference)
             archive.unlink()
-        self._processes.ensure(*base)
+        self._processes.wait(base, started)
 
     def _start_rest(self, node: Programs, client: ApiClient) -> None:
         for item in (*dns.objects(), *storage.objects()):

@@ -81,6 +81,7 @@ def token_key(folder: Path) -> Certificate:
     """Return the key pair that signs service accounts' tokens: private in `key`, public in `certificate`."""
     pair = Certificate(folder / "service-account.pub", folder / "service-account.key")
     if not (pair.certificate.exists() and pair.key.exists()):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         private = run(
             ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
         ).stdout

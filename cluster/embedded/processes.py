@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,20 +124,28 @@ class Processes:
     def ensure(self, *programs: Program) -> set[str]:
         """Start those that do not run as wanted, all at once, and wait until all serve.
 
-        One that ran already and yet does not serve soon is started anew. Returns the names of those that
-        were started; raises `RuntimeError` with the end of the log of one that does not come to serve.
+        Returns the names of those that were started; raises as `wait` does.
         """
         started = {program.name for program in programs if self.start(program)}
+        return self.wait(programs, started)
+
+    def wait(self, programs: Sequence[Program], started: Collection[str]) -> set[str]:
+        """Wait until all serve; `started` names those that were started just now.
+
+        One that ran before and yet does not serve soon is started anew. Returns the names of all that were
+        started; raises `RuntimeError` with the end of the log of one that does not come to serve.
+        """
+        names = set(started)
         for program in programs:
-            if program.name not in started and not self._becomes_ready(program, _PATIENCE):
+            if program.name not in names and not self._becomes_ready(program, _PATIENCE):
                 self.stop(program.name)
                 self.start(program)
-                started.add(program.name)
+                names.add(program.name)
         for program in programs:
             if not self._becomes_ready(program, program.timeout):
                 how = f"is not ready after {program.timeout:g} s" if self.alive(program.name) else "has ended"
                 raise RuntimeError(f"{program.name} {how}; {self._end_of_log(program.name)}")
-        return started
+        return names
 
     def _becomes_ready(self, program: Program, timeout: float) -> bool:
         end = time.monotonic() + timeout

@@ -1,0 +1,3 @@
+module stockpipeline.dev/cluster/relay
+
+go 1.24
