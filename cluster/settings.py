@@ -24,8 +24,9 @@ DEFAULT_NAME = "stockpipeline"
 REPO = Path(__file__).resolve().parent.parent
 # Also the name of a network namespace, of a cgroup, and part of file names.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
-_FIRST_API_PORT = 16443
-_FIRST_PROMETHEUS_PORT = 19090
+# Of the default cluster, also in kind-config.yaml; other clusters have them moved by their slot.
+FIRST_API_PORT = 16443
+FIRST_PROMETHEUS_PORT = 19090
 _SLOTS = 1000
 
 
@@ -82,8 +83,8 @@ class Settings:
             state=state,
             run=Path("/run/stockpipeline") / name,
             repo=REPO,
-            api_port=_port(env, "API_PORT", remembered, _FIRST_API_PORT + slot),
-            prometheus_port=_port(env, "PROMETHEUS_PORT", remembered, _FIRST_PROMETHEUS_PORT + slot),
+            api_port=_port(env, "API_PORT", remembered, FIRST_API_PORT + slot),
+            prometheus_port=_port(env, "PROMETHEUS_PORT", remembered, FIRST_PROMETHEUS_PORT + slot),
         )
 
     def remember(self) -> None:
