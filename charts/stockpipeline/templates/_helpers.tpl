@@ -1,0 +1,129 @@
+{{/* What selects the pipeline's pods; the component is added where it is used. */}}
+{{- define "stockpipeline.selectorLabels" -}}
+app.kubernetes.io/name: stockpipeline
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/* Labels of pods: none that changes with the chart's version, or a new chart would restart them. */}}
+{{- define "stockpipeline.podLabels" -}}
+{{ include "stockpipeline.selectorLabels" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: stockpipeline
+stockpipeline.dev/pipeline: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/* Labels of all other objects. */}}
+{{- define "stockpipeline.labels" -}}
+{{ include "stockpipeline.podLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{/* Kubernetes deletes the objects when the resource is gone, even if no operator runs any more. */}}
+{{- define "stockpipeline.ownerReferences" -}}
+- apiVersion: stockpipeline.dev/v1alpha1
+  kind: StockPipeline
+  name: {{ .Values.owner.name | quote }}
+  uid: {{ .Values.owner.uid | quote }}
+  controller: true
+  blockOwnerDeletion: false
+{{- end }}
+
+{{/* A container of the services' image; takes a dict of root, name and args. */}}
+{{- define "stockpipeline.container" -}}
+name: {{ .name }}
+image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag }}"
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+args: {{ toJson .args }}
+env:
+  - name: STOCKPIPELINE_LOG_LEVEL
+    value: {{ .root.Values.logLevel }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+volumeMounts:
+  - {name: config, mountPath: /etc/stockpipeline, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{/* The container's port and probes; the services answer on 8080. */}}
+{{- define "stockpipeline.serving" -}}
+ports:
+  - {name: metrics, containerPort: 8080}
+startupProbe:
+  httpGet: {path: /healthz, port: metrics}
+  periodSeconds: 1
+  failureThreshold: 60
+readinessProbe:
+  httpGet: {path: /readyz, port: metrics}
+  periodSeconds: 2
+  timeoutSeconds: 2
+livenessProbe:
+  httpGet: {path: /healthz, port: metrics}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+{{- end }}
+
+{{/* A Deployment of one component; takes a dict of root, component, resources and init (may be empty). */}}
+{{- define "stockpipeline.deployment" -}}
+{{- $root := .root -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ $root.Release.Name }}-{{ .component }}
+  labels:
+    {{- include "stockpipeline.labels" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+  ownerReferences:
+    {{- include "stockpipeline.ownerReferences" $root | nindent 4 }}
+spec:
+  replicas: {{ ternary 0 1 $root.Values.suspend }}
+  revisionHistoryLimit: 2
+  progressDeadlineSeconds: 300
+  # Each component is a single writer: two producers would number ticks twice, and Kafka fences the older of two
+  # detectors. So the old pod ends before the new one starts.
+  strategy: {type: Recreate}
+  selector:
+    matchLabels:
+      {{- include "stockpipeline.selectorLabels" $root | nindent 6 }}
+      app.kubernetes.io/component: {{ .component }}
+  template:
+    metadata:
+      labels:
+        {{- include "stockpipeline.podLabels" $root | nindent 8 }}
+        app.kubernetes.io/component: {{ .component }}
+      annotations:
+        # The services read their configuration once: a change of it makes new pods.
+        checksum/config: {{ $root.Values.config | sha256sum }}
+        prometheus.io/scrape: "true"
+    spec:
+      serviceAccountName: {{ $root.Release.Name | quote }}
+      automountServiceAccountToken: false
+      enableServiceLinks: false
+      terminationGracePeriodSeconds: 30
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 10001
+        runAsGroup: 10001
+        fsGroup: 10001
+        seccompProfile: {type: RuntimeDefault}
+      {{- with $root.Values.imagePullSecrets }}
+      imagePullSecrets: {{ toJson . }}
+      {{- end }}
+      {{- with .init }}
+      initContainers:
+        - {{ include "stockpipeline.container" (dict "root" $root "name" .name "args" .args) | nindent 10 | trim }}
+          resources: {{ toJson $.resources }}
+      {{- end }}
+      containers:
+        - {{ include "stockpipeline.container" (dict "root" $root "name" .component "args" .args) | nindent 10 | trim }}
+          {{- include "stockpipeline.serving" $root | nindent 10 }}
+          resources: {{ toJson .resources }}
+      volumes:
+        - name: config
+          configMap: {name: {{ $root.Release.Name }}-config}
+        - name: tmp
+          emptyDir: {sizeLimit: 64Mi}
+{{- end }}
