@@ -21,7 +21,7 @@ _INTEGER_LIMIT = 1 << 20
 
 def describe(name: str) -> dict[str, Any]:
     """Return the catalogue's entry of one function."""
-    function = abstract.Function(name)
+    function = _function(name)
     inputs: list[str] = []
     for series in function.input_names.values():
         inputs.extend([series] if isinstance(series, str) else series)
@@ -38,10 +38,14 @@ def render() -> str:
     """Return the whole catalogue, one function a line; the same TA-Lib always gives the same text."""
     entries = ",\n".join(
         f"{json.dumps(name)}: {json.dumps(describe(name))}"
-        for name in sorted(talib.get_functions())
+        for name in sorted(talib.get_functions())  # type: ignore[no-untyped-call]
         if name not in _LEFT_OUT
     )
     return f"{{\n{entries}\n}}\n"
+
+
+def _function(name: str, **parameters: int | float) -> Any:
+    return abstract.Function(name, **parameters)  # type: ignore[attr-defined]  # not in TA-Lib's stubs
 
 
 def _parameter(function: str, name: str, default: int | float) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def _parameter(function: str, name: str, default: int | float) -> dict[str, Any]
 
 
 def _accepts(function: str, name: str, value: int | float) -> bool:
-    return bool(abstract.Function(function, **{name: value}).lookback != -1)
+    return bool(_function(function, **{name: value}).lookback != -1)
 
 
 def _integer_range(function: str, name: str, default: int) -> tuple[int, int]:

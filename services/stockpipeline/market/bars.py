@@ -112,6 +112,10 @@ class BarSeries:
         """Return the bars of ``day`` and later."""
         return self[self._position(day) :]
 
+    def until(self, day: date) -> "BarSeries":
+        """Return the bars of ``day`` and earlier."""
+        return self[: int(np.searchsorted(self.sessions, session_from_date(day), side="right"))]
+
     def last(self, count: int) -> "BarSeries":
         """Return the newest ``count`` bars, or all where there are fewer."""
         return self[max(0, len(self) - count) :]

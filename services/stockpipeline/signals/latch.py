@@ -14,38 +14,33 @@ from stockpipeline.signals.rules import CompiledRule
 class Latch:
     """The latch of one rule for one symbol."""
 
-    __slots__ = ("armed", "bars_since", "rule")
+    __slots__ = ("armed", "awaited", "bars_since", "rule")
 
-    def __init__(self, rule: CompiledRule, armed: bool = True, bars_since: int | None = None) -> None:
+    def __init__(self, rule: CompiledRule) -> None:
         self.rule = rule
+        self.set(armed=True, bars_since=None)
+
+    def set(self, armed: bool, bars_since: int | None) -> None:
+        """Bring the latch into a state.
+
+        ``bars_since`` counts the bars closed since the last firing: 0 in the bar it fired in, None when it
+        never did.
+        """
         self.armed = armed
         self.bars_since = bars_since
-        """Bars closed since the last firing; 0 in the bar it fired in, None when it never did."""
+        self.awaited = self.rule.when if armed else self.rule.rearm
+        """The condition that changes something when it holds: all that needs a look on most ticks."""
 
-    def fires(self, now: Sequence[float], past: Sequence[Sequence[float]]) -> bool:
-        """Evaluate the rule on a revised forming bar and return whether it signals.
-
-        A division by zero in the rule leaves it unevaluated and the latch as it was.
-        """
+    def advance(self, now: Sequence[float], past: Sequence[Sequence[float]]) -> bool:
+        """Go on, now that ``awaited`` holds on these vectors; return whether the rule signals."""
         rule = self.rule
-        try:
-            if self.armed:
-                holds = rule.when(now, past)
-            elif rule.rearm is None:
-                holds = rule.when(now, past)
-                self.armed = not holds
+        if not self.armed:
+            self.set(armed=True, bars_since=self.bars_since)
+            if not rule.when(now, past):
                 return False
-            elif rule.rearm(now, past):
-                holds = rule.when(now, past)
-                self.armed = True
-            else:
-                return False
-        except ZeroDivisionError:
+        if self.bars_since is not None and self.bars_since < max(1, rule.cooldown_bars):
             return False
-        if not holds or (self.bars_since is not None and self.bars_since < max(1, rule.cooldown_bars)):
-            return False
-        self.armed = False
-        self.bars_since = 0
+        self.set(armed=False, bars_since=0)
         return True
 
     def bar_closed(self) -> None:

@@ -21,19 +21,21 @@ class TickNumbers:
         self.gaps = gaps if gaps is not None else []
         """The missing numbers below it, lowest first."""
 
-    def is_new(self, number: int) -> bool:
-        """Return whether this number was not taken yet; changes nothing."""
-        return number > self.newest or any(first <= number <= last for first, last in self.gaps)
-
-    def take(self, number: int) -> None:
-        """Note a number that is new."""
-        if number > self.newest:
-            # What comes before the very first tick is of another run of the source, not missing.
-            if number > self.newest + 1 and self.newest:
-                self.gaps = [*self.gaps, (self.newest + 1, number - 1)][-MAX_GAPS:]
+    def take(self, number: int) -> bool:
+        """Note a number and return True; where it was taken before, change nothing and return False."""
+        newest = self.newest
+        if number == newest + 1:
             self.newest = number
-            return
-        self.gaps = [part for gap in self.gaps for part in _without(gap, number)][-MAX_GAPS:]
+        elif number > newest:
+            # What comes before the very first tick is of another run of the source, not missing.
+            if newest:
+                self.gaps = [*self.gaps, (newest + 1, number - 1)][-MAX_GAPS:]
+            self.newest = number
+        elif any(first <= number <= last for first, last in self.gaps):
+            self.gaps = [part for gap in self.gaps for part in _without(gap, number)][-MAX_GAPS:]
+        else:
+            return False
+        return True
 
 
 def _without(gap: Gap, number: int) -> list[Gap]:

@@ -10,7 +10,7 @@ from typing import cast
 
 from stockpipeline.api import BAR_FIELDS, Indicator, Rule
 from stockpipeline.indicators.catalog import Layout
-from stockpipeline.signals.syntax import Kind, Read, RuleError, translate
+from stockpipeline.signals.syntax import Kind, Read, RuleError, Translation, translate
 
 __all__ = ["CompiledRule", "RuleError", "check", "compile_rule"]
 
@@ -31,8 +31,8 @@ class CompiledRule:
     side: str
     cooldown_bars: int
     when: Condition
-    rearm: Condition | None
-    """None: as soon as ``when`` does not hold."""
+    rearm: Condition
+    """Where the rule gives none: that ``when`` does not hold."""
     reads: frozenset[Read]
     """What either condition reads."""
     values: tuple[tuple[str, int], ...]
@@ -48,19 +48,17 @@ class CompiledRule:
 
 def compile_rule(rule: Rule, slots: Mapping[str, int]) -> CompiledRule:
     """Return the rule over vectors with these positions; raise ``RuleError``, naming rule and field."""
-    when, reads = _compile(rule, "when", rule.when, slots)
-    rearm = None
-    if rule.rearm is not None:
-        rearm, rearm_reads = _compile(rule, "rearm", rule.rearm, slots)
-        reads |= rearm_reads
+    when = _translate(rule, "when", rule.when, slots)
+    rearm = _translate(rule, "rearm", rule.rearm or f"not ({rule.when})", slots)
+    reads = when.reads | rearm.reads
     read_slots = {read.slot for read in reads}
     meaning = "\0".join((rule.name, rule.side, rule.when, rule.rearm or "", str(rule.cooldown_bars)))
     return CompiledRule(
         name=rule.name,
         side=str(rule.side),
         cooldown_bars=rule.cooldown_bars,
-        when=when,
-        rearm=rearm,
+        when=_compile(when),
+        rearm=_compile(rearm),
         reads=reads,
         values=tuple((n, s) for n, s in slots.items() if s in read_slots and n not in BAR_FIELDS),
         fingerprint=blake2b(meaning.encode(), digest_size=8).hexdigest(),
@@ -74,15 +72,16 @@ def check(indicators: Iterable[Indicator], rules: Iterable[Rule]) -> None:
         compile_rule(rule, slots)
 
 
-def _compile(
-    rule: Rule, field: str, text: str, slots: Mapping[str, int]
-) -> tuple[Condition, frozenset[Read]]:
+def _translate(rule: Rule, field: str, text: str, slots: Mapping[str, int]) -> Translation:
     try:
         translation = translate(text, slots)
         if translation.kind is not Kind.CONDITION:
             raise RuleError(f"expected a condition such as {text.strip()} > 0, this is a number", 1)
     except RuleError as error:
         raise RuleError(f"rule {rule.name!r}, {field}: {error.message}", error.column) from None
-    # The source is the translator's own; no text of the user gets here but finite numbers.
-    condition = eval(f"lambda now, past: {translation.source}", _BUILTINS)  # noqa: S307
-    return cast(Condition, condition), translation.reads
+    return translation
+
+
+def _compile(translation: Translation) -> Condition:
+    # The source is the translator's own; of what the user wrote, only finite numbers are in it.
+    return cast(Condition, eval(f"lambda now, past: {translation.source}", _BUILTINS))  # noqa: S307

@@ -124,7 +124,7 @@ class SymbolDetector:
     def on_tick(self, tick: Tick) -> TickResult:
         """Take one well-formed tick of this symbol."""
         ts, price, volume, number = tick.ts, tick.price, tick.volume, tick.seq
-        if tick.session != MarketSession.REGULAR:
+        if tick.session is not MarketSession.REGULAR:
             return _OUTSIDE_SESSION
         session = self._session
         if not self._opens_ms <= ts <= self._closes_ms:
@@ -134,9 +134,8 @@ class SymbolDetector:
             if session <= self._last_closed or (self._session is not None and session < self._session):
                 return _LATE
         if number is not None:
-            if number <= self._numbers.newest and not self._numbers.is_new(number):
+            if not self._numbers.take(number):
                 return _DUPLICATE
-            self._numbers.take(number)
         else:
             trade = Trade(ts, price, volume)
             if trade == self._last_trade:
@@ -199,8 +198,8 @@ class SymbolDetector:
         stored = {latch.fingerprint: latch for latch in snapshot.latches}
         for latch in self._latches:
             if latch.rule.fingerprint in stored:
-                latch.armed = stored[latch.rule.fingerprint].armed
-                latch.bars_since = stored[latch.rule.fingerprint].bars_since
+                kept = stored[latch.rule.fingerprint]
+                latch.set(kept.armed, kept.bars_since)
         self._numbers = TickNumbers(snapshot.newest_number, snapshot.missing_numbers)
         self._last_trade = snapshot.last_trade
         return Restored.EXACT if same_history else Restored.HISTORY_CHANGED
@@ -211,12 +210,19 @@ class SymbolDetector:
         past = self._engine.past
         total = sum(now)
         all_known = total - total == 0.0  # false for NaN and for infinity
-        signals: list[Signal] = []
+        signals: tuple[Signal, ...] = ()
         for evaluation in self._evaluations:
-            known = all_known or all(isfinite(now[slot]) for slot in evaluation.slots)
-            if known and evaluation.latch.fires(now, past):
-                signals.append(self._signal(evaluation, now, source))
-        return tuple(signals)
+            latch, slots, _ = evaluation
+            if not all_known and not all(isfinite(now[slot]) for slot in slots):
+                continue
+            try:
+                fires = latch.awaited(now, past) and latch.advance(now, past)
+            except ZeroDivisionError:
+                # The rule has no value on this bar, as if it read one that is not known.
+                continue
+            if fires:
+                signals += (self._signal(evaluation, now, source),)
+        return signals
 
     def _signal(self, evaluation: _Evaluation, now: Vector, source: str) -> Signal:
         rule = evaluation.latch.rule

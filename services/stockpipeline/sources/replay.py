@@ -1,0 +1,74 @@
+"""The replay source: daily bars from the past, played as ticks (see ``bridge``) in the order of their times.
+
+It only makes ticks; ``pacing`` decides when each is due. Each symbol's ticks are numbered from 1 at the
+replay's start, ``ticks_per_bar`` a bar, so a number says where in the replay a tick is, and going on after
+any number costs nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from stockpipeline.market.bars import Bar, BarSeries
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.ticks import MarketSession, Tick
+from stockpipeline.sources.bridge import bridge
+
+
+class ReplaySource:
+    """Plays the bars of ``start`` to ``end`` (both included; no end: to the last bar) of each symbol.
+
+    ``bars`` may reach back before ``start``: what lies there is the symbol's history.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        bars: Mapping[str, BarSeries],
+        calendar: SessionCalendar,
+        start: date,
+        end: date | None = None,
+        ticks_per_bar: int = 100,
+        seed: int = 1,
+    ) -> None:
+        self.name = name
+        self._calendar = calendar
+        self._ticks_per_bar = ticks_per_bar
+        self._seed = seed
+        self._history = {symbol: series.before(start) for symbol, series in bars.items()}
+        played = {symbol: series.since(start) for symbol, series in bars.items()}
+        if end is not None:
+            played = {symbol: series.until(end) for symbol, series in played.items()}
+        self._played = played
+
+    def history(self, symbol: str) -> BarSeries:
+        """Return the bars before the replay's start."""
+        return self._history[symbol]
+
+    def last_number(self, symbol: str) -> int:
+        """Return the number of the symbol's last tick; 0 where it has none."""
+        return len(self._played[symbol]) * self._ticks_per_bar
+
+    def ticks(self, after: Mapping[str, int]) -> Iterator[Tick]:
+        """Return the ticks by time, then symbol; see ``Source.ticks``."""
+        by_session: dict[int, list[tuple[str, int, Bar]]] = {}
+        for symbol, series in sorted(self._played.items()):
+            for index, bar in enumerate(series):
+                if (index + 1) * self._ticks_per_bar > after.get(symbol, 0):
+                    by_session.setdefault(bar.session, []).append((symbol, index, bar))
+        for session in sorted(by_session):
+            for tick in sorted(self._session(session, by_session[session]), key=_by_time):
+                if tick.seq is not None and tick.seq > after.get(tick.symbol, 0):
+                    yield tick
+
+    def _session(self, session: int, bars: list[tuple[str, int, Bar]]) -> Iterator[Tick]:
+        """Make the ticks of one session, symbol after symbol."""
+        opens_ms, closes_ms = self._calendar.open_close_ms(session)
+        for symbol, index, bar in bars:
+            path = bridge(bar, symbol, opens_ms, closes_ms, self._ticks_per_bar, self._seed)
+            first = index * self._ticks_per_bar + 1
+            for number, (ts, price, volume) in enumerate(zip(*path, strict=True), first):
+                yield Tick(symbol, price, volume, ts, self.name, MarketSession.REGULAR, number)
+
+
+def _by_time(tick: Tick) -> int:
+    return tick.ts
