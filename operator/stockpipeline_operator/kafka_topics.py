@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -55,8 +55,10 @@ def topic_config(topic: Topic) -> dict[str, str]:
 @dataclass
 class _Cluster:
     admin: AdminClient
+    lock: threading.Lock = field(default_factory=threading.Lock)
     looked_at: float = float("-inf")
-    partitions: dict[str, int] | KafkaUnreachable | None = None
+    answer: dict[str, int] | str = field(default_factory=dict)
+    """Topic → partitions, or why there was no answer."""
 
 
 class KafkaTopics:
@@ -73,16 +75,15 @@ class KafkaTopics:
             KafkaUnreachable: no broker answers.
         """
         cluster = self._cluster(servers)
-        if time.monotonic() - cluster.looked_at > _FRESH_SECONDS:
-            try:
-                metadata = cluster.admin.list_topics(timeout=_REQUEST_SECONDS)
-                cluster.partitions = {name: len(topic.partitions) for name, topic in metadata.topics.items()}
-            except KafkaException as error:
-                cluster.partitions = KafkaUnreachable(f"Kafka at {servers} cannot be reached: {_text(error)}")
-            cluster.looked_at = time.monotonic()
-        if isinstance(cluster.partitions, KafkaUnreachable):
-            raise KafkaUnreachable(*cluster.partitions.args)
-        return dict(cluster.partitions or {})
+        # One thread asks, the others wait for its answer: an unreachable broker costs the time-out once.
+        with cluster.lock:
+            if time.monotonic() - cluster.looked_at > _FRESH_SECONDS:
+                cluster.answer = _ask(cluster.admin, servers)
+                cluster.looked_at = time.monotonic()
+            answer = cluster.answer
+        if isinstance(answer, str):
+            raise KafkaUnreachable(answer)
+        return answer
 
     def create(self, servers: str, names: PipelineNames, topics: Iterable[str], partitions: int) -> None:
         """Create topics of a pipeline by their full names; those that exist are left as they are.
@@ -128,6 +129,14 @@ class KafkaTopics:
             if len(self._clusters) > _MAX_CLUSTERS:
                 self._clusters.popitem(last=False)
             return cluster
+
+
+def _ask(admin: AdminClient, servers: str) -> dict[str, int] | str:
+    try:
+        metadata = admin.list_topics(timeout=_REQUEST_SECONDS)
+    except KafkaException as error:
+        return f"Kafka at {servers} cannot be reached: {_text(error)}"
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
 
 def _client_settings(servers: str) -> dict[str, str | int | float | bool]:

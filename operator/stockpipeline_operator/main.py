@@ -1,5 +1,6 @@
 """Starts the operator: `stockpipeline-operator`. Wiring only."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -34,6 +35,8 @@ def main() -> int:
     """Run until SIGTERM or SIGINT."""
     _take_name()
     logs.configure(component="operator")
+    # One line for each event of each watch; what they lead to is logged where it is done.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         settings = Settings.from_environment()
         info = connection()

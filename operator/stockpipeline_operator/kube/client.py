@@ -45,6 +45,9 @@ class KubeClient:
     """A connection pool to one API server."""
 
     def __init__(self, info: ConnectionInfo, connections: int) -> None:
+        if info.insecure:
+            # The kubeconfig says so; once per request would be too often to be reminded.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._server = info.server.rstrip("/")
         self._authorization = Authorization(info)
         self._pool = urllib3.PoolManager(
