@@ -62,12 +62,12 @@ def relay_program(cache: Path) -> Path:
 
 def _small_program(cache: Path, source: Path) -> Path:
     flags = "-s -w"
-    return cached(
-        cache,
-        source.name,
-        _source_digest(source, flags),
-        lambda target: _go_build(cache, source, flags, target),
-    )
+
+    def build(target: Path) -> None:
+        target.mkdir()
+        _go_build(cache, source, flags, target / source.name)
+
+    return cached(cache, source.name, _source_digest(source, flags, source.name), build) / source.name
 
 
 def kubernetes_version(go_mod: Path) -> str:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import tarfile
 from pathlib import Path
 
 from cluster.embedded.cni import PLUGINS
@@ -86,39 +83,3 @@ class Images:
 def pause_reference(program: Path) -> str:
     """Return the name of the pause image made of this program."""
     return f"{PAUSE_IMAGE}:{hashlib.sha256(program.read_bytes()).hexdigest()[:12]}"
-
-
-def write_pause_archive(program: Path, reference: str, archive: Path) -> None:
-    """Write a docker archive of an image with nothing in it but the pause program."""
-    layer = _tar({"pause": (program.read_bytes(), 0o755)})
-    config = json.dumps(
-        {
-            "architecture": _architecture(program),
-            "os": "linux",
-            "config": {"Entrypoint": ["/pause"], "User": "65535:65535"},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
-        }
-    ).encode()
-    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
-    files = {"manifest.json": json.dumps(manifest).encode(), "config.json": config, "layer.tar": layer}
-    archive.write_bytes(_tar({name: (content, 0o644) for name, content in files.items()}))
-
-
-def _architecture(program: Path) -> str:
-    """Return the architecture, as images name it, that an ELF program is built for."""
-    machine = int.from_bytes(program.read_bytes()[18:20], "little")  # e_machine of the ELF header
-    names = {0x3E: "amd64", 0xB7: "arm64"}
-    if machine not in names:
-        raise ValueError(f"{program}: built for ELF machine {machine:#x}, which is neither amd64 nor arm64")
-    return names[machine]
-
-
-def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
-    """Return a tar of name → (content, mode), the same bytes each time."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, (content, mode) in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), mode
-            tar.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()

@@ -70,8 +70,6 @@ def etcd(programs: Path, data: Path, client_url: str, peer_url: str) -> list[str
         f"--initial-cluster=node={peer_url}",
         # A power cut may cost the cluster, never the user's data: `make down && make up` makes a new one.
         "--unsafe-no-fsync",
-        # A snapshot holds a copy of everything in memory; the default of 10000 entries is for real members.
-        "--snapshot-count=2000",
         "--log-level=warn",
     ]
 

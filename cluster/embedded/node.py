@@ -15,6 +15,7 @@ from pathlib import Path
 from cluster.embedded import containerd, control_plane, dns, kernel, storage, teardown
 from cluster.embedded.addresses import API_PORT, API_SERVICE_IP, NODE_IP
 from cluster.embedded.api_client import ApiClient
+from cluster.embedded.archive import write_program_image
 from cluster.embedded.binaries import node_programs, pause_program, relay_program
 from cluster.embedded.cgroups import ControlGroup
 from cluster.embedded.egress import Egress
@@ -165,7 +166,7 @@ class EmbeddedNode:
         self._processes.ensure(runtime)
         if pause_reference not in self._images.names():
             archive = self._layout.run / "pause.tar"
-            containerd.write_pause_archive(pause, pause_reference, archive)
+            write_program_image(pause, pause_reference, archive)
             self._images.load(archive, pause_reference)
             self._images.pin(pause_reference)
             archive.unlink()

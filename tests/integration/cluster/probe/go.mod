@@ -1,0 +1,3 @@
+module stockpipeline.dev/tests/probe
+
+go 1.24
