@@ -1,6 +1,6 @@
 """Which topics exist, and waiting until they do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -40,8 +40,10 @@ def wait_for_topics(
     topics: Sequence[str],
     readiness: Readiness,
     wait: Callable[[float], bool],
-) -> dict[str, int] | None:
-    """Wait until all topics exist and return their numbers of partitions; None when `wait` says to stop.
+) -> int | None:
+    """Wait until all topics exist; return their number of partitions, or None when `wait` says to stop.
+
+    They must have the same number, so that a symbol is in the same partition of each.
 
     The check `kafka` of `readiness` says what is being waited for. A service that waits tells more than one
     that crashes again and again, and goes on by itself.
@@ -52,14 +54,21 @@ def wait_for_topics(
         except KafkaUnavailable as error:
             readiness.waiting("kafka", str(error))
         else:
-            missing = [topic for topic in topics if topic not in counts]
-            if not missing:
+            problem = topics_problem({topic: counts.get(topic) for topic in topics})
+            if problem is None:
                 readiness.fine("kafka")
-                return {topic: counts[topic] for topic in topics}
-            readiness.waiting(
-                "kafka",
-                f"Kafka at {catalog.bootstrap_servers} does not have the topic {', '.join(missing)}; "
-                "the operator creates a pipeline's topics",
-            )
+                return counts[topics[0]]
+            readiness.waiting("kafka", f"Kafka at {catalog.bootstrap_servers}: {problem}")
         if wait(_RETRY_SECONDS):
             return None
+
+
+def topics_problem(counts: Mapping[str, int | None]) -> str | None:
+    """Return what is wrong with topics of these numbers of partitions (None: no such topic), or None."""
+    missing = [topic for topic, count in counts.items() if count is None]
+    if missing:
+        return f"there is no topic {', '.join(missing)}; the operator creates a pipeline's topics"
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{topic} has {count}" for topic, count in counts.items())
+        return f"the topics must have the same number of partitions, but {found}; delete the odd ones"
+    return None

@@ -1,7 +1,6 @@
 """The HTTP server of a service: /metrics for Prometheus, /healthz and /readyz for the kubelet."""
 
 import json
-import os
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -13,23 +12,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from stockpipeline.runtime.health import Heartbeat, Readiness
+from stockpipeline.runtime.settings import http_address
 
-ADDRESS_VARIABLE = "STOCKPIPELINE_HTTP_ADDRESS"
-DEFAULT_ADDRESS = "0.0.0.0:8080"
 _log = structlog.get_logger()
-
-
-def listen_address() -> tuple[str, int]:
-    """Return host and port to listen on, from STOCKPIPELINE_HTTP_ADDRESS (default 0.0.0.0:8080).
-
-    Raises:
-        ValueError: it is not HOST:PORT.
-    """
-    address = os.environ.get(ADDRESS_VARIABLE, DEFAULT_ADDRESS)
-    host, separator, port = address.rpartition(":")
-    if not separator or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{ADDRESS_VARIABLE}: {address!r} is not HOST:PORT")
-    return host, int(port)
 
 
 class StatusServer:
@@ -56,8 +41,9 @@ class StatusServer:
 
         Raises:
             OSError: the address cannot be listened on.
+            BadSetting: no address was given, and that of the environment is none.
         """
-        server = ThreadingHTTPServer(address or listen_address(), self._handler())
+        server = ThreadingHTTPServer(address or http_address(), self._handler())
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, name="status-server", daemon=True).start()
         self._server = server

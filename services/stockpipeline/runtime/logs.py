@@ -1,30 +1,24 @@
 """Structured logs: one JSON object per line, or readable lines on a terminal."""
 
 import logging
-import os
 import sys
 from typing import Any, TextIO
 
 import structlog
 
-LEVEL_VARIABLE = "STOCKPIPELINE_LOG_LEVEL"
-_LEVELS = ("debug", "info", "warning", "error")
+from stockpipeline.runtime.settings import log_level
 
 
 def configure(stream: TextIO | None = None, **context: str) -> None:
     """Send all logs, also those of libraries that use `logging`, to `stream` (standard output).
 
     `context` (for instance component and pipeline) is part of every line.
-    The level comes from the environment variable STOCKPIPELINE_LOG_LEVEL (debug, info, warning, error).
 
     Raises:
-        ValueError: the level is none of those.
+        BadSetting: the environment asks for a level that does not exist.
     """
     stream = stream if stream is not None else sys.stdout
-    name = os.environ.get(LEVEL_VARIABLE, "info").lower()
-    if name not in _LEVELS:
-        raise ValueError(f"{LEVEL_VARIABLE}: {name!r} is not a level; use one of {', '.join(_LEVELS)}")
-    level = getattr(logging, name.upper())
+    level = logging.getLevelNamesMapping()[log_level().upper()]
     # Not contextvars: those are per thread, and the context belongs to the whole process.
     shared: list[structlog.typing.Processor] = [
         _constant(context),

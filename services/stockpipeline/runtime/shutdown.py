@@ -1,14 +1,9 @@
 """An orderly end: SIGTERM and SIGINT ask for it, the main loop drains, a grace period bounds it."""
 
-import os
 import signal
 import threading
 import time
 from types import FrameType
-
-GRACE_VARIABLE = "STOCKPIPELINE_GRACE_SECONDS"
-# Kubernetes sends SIGKILL 30 s after SIGTERM; what is left is for closing connections.
-_DEFAULT_GRACE_SECONDS = 20.0
 
 
 class Shutdown:
@@ -17,9 +12,7 @@ class Shutdown:
     A second signal ends the process at once, as if there were no handler.
     """
 
-    def __init__(self, grace_seconds: float | None = None) -> None:
-        if grace_seconds is None:
-            grace_seconds = float(os.environ.get(GRACE_VARIABLE, _DEFAULT_GRACE_SECONDS))
+    def __init__(self, grace_seconds: float) -> None:
         self._grace_seconds = grace_seconds
         self._event = threading.Event()
         self._deadline = float("inf")

@@ -6,7 +6,7 @@ from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.sources.replay import ReplaySource
 
 
-def replay_source(config: PipelineConfig) -> ReplaySource:
+def replay_source(config: PipelineConfig, calendar: SessionCalendar) -> ReplaySource:
     """Return the replay of the packaged bars of all symbols, with their history before its start.
 
     Raises:
@@ -18,7 +18,7 @@ def replay_source(config: PipelineConfig) -> ReplaySource:
     return ReplaySource(
         source.name,
         {symbol: packaged_bars(symbol) for symbol in config.spec.universe.symbols},
-        SessionCalendar(config.spec.universe.exchange),
+        calendar,
         replay.start,
         replay.end,
         replay.ticks_per_bar,

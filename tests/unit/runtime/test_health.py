@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 from stockpipeline.runtime.health import Heartbeat, Readiness
-from stockpipeline.runtime.http import StatusServer, listen_address
+from stockpipeline.runtime.http import StatusServer
 
 
 def test_readiness_needs_every_check() -> None:
@@ -33,13 +33,6 @@ def test_a_loop_that_hangs_is_not_alive() -> None:
     assert not heartbeat.alive
     heartbeat.limit_seconds = 60
     assert heartbeat.alive
-
-
-@pytest.mark.parametrize("address", ["8080", "host:", "host:http", "host:70000"])
-def test_a_bad_listen_address_is_named(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    monkeypatch.setenv("STOCKPIPELINE_HTTP_ADDRESS", address)
-    with pytest.raises(ValueError, match=f"STOCKPIPELINE_HTTP_ADDRESS: '{address}'"):
-        listen_address()
 
 
 def test_the_server_answers_probes_and_scrapes() -> None:

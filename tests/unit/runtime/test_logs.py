@@ -56,9 +56,3 @@ def test_the_level_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
     structlog.get_logger().info("not this")
     structlog.get_logger().warning("this")
     assert [line["event"] for line in _lines(stream)] == ["this"]
-
-
-def test_an_unknown_level_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STOCKPIPELINE_LOG_LEVEL", "loud")
-    with pytest.raises(ValueError, match="STOCKPIPELINE_LOG_LEVEL: 'loud'"):
-        logs.configure(io.StringIO())

@@ -1,6 +1,5 @@
 """An orderly end, asked for by signals."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from stockpipeline.runtime.shutdown import Shutdown
 PROGRAM = """
 import sys
 from stockpipeline.runtime.shutdown import Shutdown
-shutdown = Shutdown()
+shutdown = Shutdown(10)
 shutdown.install()
 print("waiting", flush=True)
 shutdown.wait(60)
@@ -31,9 +30,7 @@ def test_the_grace_period_begins_when_the_end_is_asked_for() -> None:
 
 
 def _start(mode: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, mode], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
-    )
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, mode], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
     return process

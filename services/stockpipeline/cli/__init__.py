@@ -1,0 +1,122 @@
+"""The command line: `stockpipeline COMMAND`, one entry point for the services and for people."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stockpipeline import __version__
+
+if TYPE_CHECKING:
+    from stockpipeline.api import PipelineConfig
+
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 0 done, 1 failed, 2 wrong arguments or configuration."""
+    parsed = _parser().parse_args(arguments)
+    if parsed.run is None:
+        print(__version__)
+        return 0
+    try:
+        return _with_config(parsed.run, parsed)
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, had enough; Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+# Commands import what they need when they run: `version` and a wrong argument must not wait for pandas.
+def _producer(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
+    from stockpipeline.producer.main import run
+    from stockpipeline.runtime.service import run_service
+
+    return run_service("producer", config, run)
+
+
+def _detector(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
+    from stockpipeline.detector.main import run
+    from stockpipeline.runtime.service import run_service
+
+    return run_service("detector", config, run)
+
+
+def _history_load(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
+    from stockpipeline.cli.history import load
+
+    return load(config)
+
+
+def _replay(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
+    from stockpipeline.cli.replay import replay
+
+    return replay(config, sys.stdout)
+
+
+def _signals(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
+    from stockpipeline.cli.signals import show
+
+    return show(config, arguments.last, as_json=arguments.json, out=sys.stdout)
+
+
+Command = Callable[["PipelineConfig", argparse.Namespace], int]
+
+
+def _with_config(command: Command, arguments: argparse.Namespace) -> int:
+    from stockpipeline.cli.config_file import ConfigError, load_config
+    from stockpipeline.indicators.catalog import IndicatorError
+    from stockpipeline.market.packaged import UnknownPackagedSymbol
+    from stockpipeline.runtime.settings import BadSetting
+    from stockpipeline.signals.syntax import RuleError
+
+    try:
+        return command(load_config(arguments.config), arguments)
+    except (ConfigError, BadSetting) as error:
+        print(error, file=sys.stderr)
+    except (IndicatorError, RuleError, UnknownPackagedSymbol) as error:
+        print(f"{arguments.config}: {error}", file=sys.stderr)
+    return EXIT_USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stockpipeline", description="Stock-signal pipelines.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    version = commands.add_parser("version", help="Print the version.")
+    version.set_defaults(run=None)
+    history = commands.add_parser("history", help="The bars that indicators warm up from.")
+    of_history = history.add_subparsers(metavar="COMMAND", required=True)
+
+    producer = commands.add_parser("producer", help="Send market data to Kafka until told to stop.")
+    detector = commands.add_parser("detector", help="Turn ticks into signals until told to stop.")
+    load = of_history.add_parser("load", help="Put the daily bars before the replay's start into Redis.")
+    replay = commands.add_parser("replay", help="Print the signals of a replay, computed without servers.")
+    signals = commands.add_parser("signals", help="Show the newest signals of a running pipeline.")
+    signals.add_argument("--last", type=_positive, default=20, metavar="N", help="how many (default 20)")
+    signals.add_argument("--json", action="store_true", help="lines of JSON instead of a table")
+    runs: dict[argparse.ArgumentParser, Command] = {
+        producer: _producer,
+        detector: _detector,
+        load: _history_load,
+        replay: _replay,
+        signals: _signals,
+    }
+    for command, run in runs.items():
+        command.set_defaults(run=run)
+        command.add_argument(
+            "--config",
+            type=Path,
+            required=True,
+            metavar="FILE",
+            help="pipeline.json, or a StockPipeline resource in YAML or JSON",
+        )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number

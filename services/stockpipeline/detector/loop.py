@@ -1,0 +1,158 @@
+"""The detector's main loop: read, detect, commit."""
+
+import time
+
+import structlog
+from confluent_kafka import Message
+
+from stockpipeline.adapters.kafka_consumer import GroupConsumer
+from stockpipeline.adapters.kafka_transactions import TransactionFailed
+from stockpipeline.detector.assignment import Assignment
+from stockpipeline.detector.intake import Intake
+from stockpipeline.detector.report import Report
+from stockpipeline.detector.restore import Restorer
+from stockpipeline.detector.transaction import Transaction
+from stockpipeline.runtime.health import Heartbeat, Readiness
+from stockpipeline.runtime.metrics import DetectorMetrics
+from stockpipeline.runtime.shutdown import Shutdown
+from stockpipeline.signals.detector import Detector
+
+_RESTORE_RETRY_SECONDS = 1.0
+_log = structlog.get_logger()
+
+
+class DetectorLoop:
+    """Owns partitions through the group, restores them, and turns their ticks into committed signals."""
+
+    def __init__(
+        self,
+        consumer: GroupConsumer,
+        transaction: Transaction,
+        restorer: Restorer,
+        assignment: Assignment,
+        detector: Detector,
+        intake: Intake,
+        report: Report,
+        metrics: DetectorMetrics,
+        readiness: Readiness,
+        heartbeat: Heartbeat,
+        shutdown: Shutdown,
+    ) -> None:
+        self._consumer = consumer
+        self._transaction = transaction
+        self._restorer = restorer
+        self._assignment = assignment
+        self._detector = detector
+        self._intake = intake
+        self._report = report
+        self._metrics = metrics
+        self._readiness = readiness
+        self._heartbeat = heartbeat
+        self._shutdown = shutdown
+        self._rewind_needed = False
+        self._restore_at = 0.0
+
+    def run(self) -> None:
+        """Work until told to stop.
+
+        Raises:
+            KafkaFatal: another detector took over, or Kafka lost something: start the process anew.
+        """
+        self._readiness.waiting("assignment", "waiting for the consumer group to give out partitions")
+        self._consumer.subscribe(self._on_assign, self._on_revoke, self._on_lost)
+        while not self._shutdown.requested:
+            self._heartbeat.beat()
+            self._transaction.poll()
+            self._restore()
+            messages = self._read()
+            if messages:
+                self._process(messages)
+            if self._transaction.due(caught_up=not messages):
+                self._commit()
+            self._report.update()
+        self._commit()
+        self._consumer.close()
+
+    def _read(self) -> list[Message]:
+        """Return the next messages, all of partitions that are restored."""
+        version = self._assignment.version
+        messages = self._consumer.drain(self._transaction.seconds_left())
+        if self._rewind_needed:
+            self._rewind()
+            return []
+        if self._assignment.version != version:
+            # A rebalance came between the messages of one drain.
+            active = set(self._assignment.active)
+            messages = [message for message in messages if message.partition() in active]
+        return messages
+
+    def _process(self, messages: list[Message]) -> None:
+        """Take ticks in; what they give goes into the open transaction."""
+        positions = self._consumer.positions(self._assignment.active)
+        self._transaction.begin()
+        self._transaction.changed(self._intake.take(messages))
+        self._transaction.processed(positions)
+        self._assignment.processed(positions)
+
+    def _commit(self) -> None:
+        try:
+            self._transaction.commit()
+        except TransactionFailed as error:
+            self._abort(str(error))
+
+    def _abort(self, why: str) -> None:
+        """Abort; the state in memory is ahead of what is committed then, so all of it must go."""
+        _log.warning("transaction aborted", why=why)
+        self._transaction.abort()
+        self._rewind_needed = True
+
+    def _rewind(self) -> None:
+        self._rewind_needed = False
+        self._assignment.forget_progress()
+        self._consumer.rewind(self._assignment.owned)
+        self._readiness.waiting("state", "restoring after an aborted transaction")
+        self._restore_at = 0.0
+
+    def _restore(self) -> None:
+        """Try to restore what is pending, not more often than once a second."""
+        if not self._assignment.pending or time.monotonic() < self._restore_at:
+            return
+        reason = self._restorer.restore_pending()
+        if reason is None:
+            self._readiness.fine("state")
+        else:
+            self._readiness.waiting("state", reason)
+            self._restore_at = time.monotonic() + _RESTORE_RETRY_SECONDS
+
+    def _on_assign(self, partitions: list[int]) -> None:
+        _log.info("partitions assigned", partitions=partitions)
+        self._metrics.rebalances.inc()
+        self._assignment.add(partitions)
+        self._readiness.fine("assignment")
+        self._restore_at = 0.0
+        if self._assignment.pending:
+            self._readiness.waiting("state", "restoring")
+        else:
+            # More detectors than partitions: this one stands by.
+            self._readiness.fine("state")
+
+    def _on_revoke(self, partitions: list[int]) -> None:
+        """Commit before the next owner begins."""
+        _log.info("partitions revoked", partitions=partitions)
+        self._metrics.rebalances.inc()
+        self._commit()
+        self._drop(partitions)
+
+    def _on_lost(self, partitions: list[int]) -> None:
+        """The next owner has begun already: what is not committed is its to do."""
+        _log.warning("partitions lost", partitions=partitions)
+        self._metrics.rebalances.inc()
+        if self._transaction.open:
+            self._abort("partitions were lost")
+        self._drop(partitions)
+
+    def _drop(self, partitions: list[int]) -> None:
+        self._assignment.remove(partitions)
+        for partition in partitions:
+            for symbol in self._assignment.symbols(partition):
+                self._detector.forget(symbol)

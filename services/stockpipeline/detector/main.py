@@ -1,0 +1,121 @@
+"""Wiring of the detector."""
+
+import structlog
+
+from stockpipeline.adapters.history_redis import HistoryStore
+from stockpipeline.adapters.kafka_client import KafkaFatal
+from stockpipeline.adapters.kafka_consumer import GroupConsumer
+from stockpipeline.adapters.kafka_reader import TopicReader
+from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
+from stockpipeline.adapters.kafka_transactions import TransactionalProducer
+from stockpipeline.api import PipelineConfig, Topic
+from stockpipeline.detector.assignment import Assignment
+from stockpipeline.detector.intake import Intake
+from stockpipeline.detector.loop import DetectorLoop
+from stockpipeline.detector.report import Report
+from stockpipeline.detector.restore import Restorer
+from stockpipeline.detector.transaction import Transaction
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.runtime.health import Heartbeat, Readiness
+from stockpipeline.runtime.http import StatusServer
+from stockpipeline.runtime.metrics import DetectorMetrics, new_registry
+from stockpipeline.runtime.settings import instance_name
+from stockpipeline.runtime.shutdown import Shutdown
+from stockpipeline.signals.detector import Detector
+
+_TOPICS = (Topic.TICKS, Topic.SIGNALS, Topic.STATE, Topic.DEAD_LETTER)
+_log = structlog.get_logger()
+
+
+def run(config: PipelineConfig, shutdown: Shutdown) -> int:
+    """Detect until told to stop; return the process's exit status.
+
+    Raises:
+        IndicatorError, RuleError: an indicator or a rule of the configuration cannot be computed.
+    """
+    # First of all, because it is what a person can get wrong.
+    calendar = SessionCalendar(config.spec.universe.exchange)
+    detector = Detector(
+        f"{config.namespace}/{config.name}", config.spec.indicators, config.spec.rules, calendar
+    )
+    readiness = Readiness(["kafka", "assignment", "state"])
+    heartbeat = Heartbeat()
+    registry = new_registry()
+    metrics = DetectorMetrics(registry, config.name)
+    server = StatusServer(registry, readiness, heartbeat)
+    server.start()
+    try:
+        _detect(config, detector, calendar, metrics, readiness, heartbeat, shutdown)
+    except KafkaFatal as error:
+        _log.error("the detector cannot go on and ends", why=str(error))
+        return 1
+    finally:
+        server.stop()
+    _log.info("stopped")
+    return 0
+
+
+def _detect(
+    config: PipelineConfig,
+    detector: Detector,
+    calendar: SessionCalendar,
+    metrics: DetectorMetrics,
+    readiness: Readiness,
+    heartbeat: Heartbeat,
+    shutdown: Shutdown,
+) -> None:
+    names, servers = config.names, config.bootstrap_servers
+    instance = f"{names.consumer_group}.{instance_name()}"
+
+    def wait(seconds: float) -> bool:
+        heartbeat.beat()
+        return shutdown.wait(seconds)
+
+    def keep_waiting() -> bool:
+        heartbeat.beat()
+        report.connection()
+        return shutdown.remaining_seconds() > 0
+
+    topics = [names.topic(topic) for topic in _TOPICS]
+    partitions = wait_for_topics(TopicCatalog(servers, instance), topics, readiness, wait)
+    if partitions is None:
+        return
+    consumer = GroupConsumer(servers, instance, names.consumer_group, names.topic(Topic.TICKS))
+    producer = TransactionalProducer(servers, instance, instance)
+    history = HistoryStore(config.redis_url, names)
+    state = TopicReader(servers, instance, names.topic(Topic.STATE))
+    assignment = Assignment(config.spec.universe.symbols, partitions)
+    transaction = Transaction(
+        producer, consumer, names, metrics, detector.changes, assignment.partition_of, keep_waiting
+    )
+    intake = Intake(detector, transaction, assignment.partition_of, metrics)
+    report = Report(
+        consumer,
+        (consumer.connection, producer.connection),
+        assignment,
+        lambda symbol: detector.readiness(symbol).ready,
+        intake.event_times,
+        calendar,
+        metrics,
+        readiness,
+    )
+    restorer = Restorer(consumer, state, history, detector, assignment, keep_waiting)
+    loop = DetectorLoop(
+        consumer,
+        transaction,
+        restorer,
+        assignment,
+        detector,
+        intake,
+        report,
+        metrics,
+        readiness,
+        heartbeat,
+        shutdown,
+    )
+    producer.init(keep_waiting)
+    try:
+        loop.run()
+    finally:
+        state.close()
+        history.close()

@@ -1,0 +1,98 @@
+"""What the detector tells about itself once a second: connection, lag, and the state of its symbols."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+
+from stockpipeline.adapters.kafka_client import BrokerConnection
+from stockpipeline.adapters.kafka_consumer import GroupConsumer
+from stockpipeline.detector.assignment import Assignment
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.runtime.health import Readiness
+from stockpipeline.runtime.metrics import DetectorMetrics
+
+_INTERVAL_SECONDS = 1.0
+
+
+class SymbolState(StrEnum):
+    """What can be expected of a symbol."""
+
+    READY = "ready"
+    WARMING = "warming"
+    """Some of its rules cannot signal yet: its history is too short."""
+    STALE = "stale"
+    """It has had no tick for a whole session in which others traded."""
+
+
+class Report:
+    """Sets gauges and the check `kafka`; the main loop calls it on every round."""
+
+    def __init__(
+        self,
+        consumer: GroupConsumer,
+        connections: Iterable[BrokerConnection],
+        assignment: Assignment,
+        symbol_ready: Callable[[str], bool],
+        event_times: Mapping[str, int],
+        calendar: SessionCalendar,
+        metrics: DetectorMetrics,
+        readiness: Readiness,
+    ) -> None:
+        self._consumer = consumer
+        self._connections = tuple(connections)
+        self._assignment = assignment
+        self._symbol_ready = symbol_ready
+        self._event_times = event_times
+        self._calendar = calendar
+        self._metrics = metrics
+        self._readiness = readiness
+        self._next = 0.0
+
+    def update(self) -> None:
+        """Report, unless that was less than a second ago."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _INTERVAL_SECONDS
+        self.connection()
+        for partition in self._assignment.active:
+            self._assignment.grown(partition, self._consumer.known_end(partition))
+        self._metrics.lag.set(self._assignment.lag)
+        states = symbol_states(
+            [
+                symbol
+                for partition in self._assignment.owned
+                for symbol in self._assignment.symbols(partition)
+            ],
+            self._symbol_ready,
+            self._event_times,
+            self._calendar,
+        )
+        for state in SymbolState:
+            self._metrics.symbols(state, states[state])
+
+    def connection(self) -> None:
+        """Set the check `kafka`."""
+        trouble = next(filter(None, (connection.trouble for connection in self._connections)), None)
+        if trouble is None:
+            self._readiness.fine("kafka")
+        else:
+            self._readiness.waiting("kafka", trouble)
+
+
+def symbol_states(
+    symbols: Iterable[str],
+    ready: Callable[[str], bool],
+    event_times: Mapping[str, int],
+    calendar: SessionCalendar,
+) -> Counter[SymbolState]:
+    """Return how many symbols are in each state; "now" is the newest event time, not the wall clock's."""
+    newest = calendar.session_of(max(event_times.values(), default=0))
+    states: Counter[SymbolState] = Counter()
+    for symbol in symbols:
+        last = calendar.session_of(event_times[symbol]) if symbol in event_times else None
+        if newest is not None and last is not None and calendar.next_session(last) < newest:
+            states[SymbolState.STALE] += 1
+        else:
+            states[SymbolState.READY if ready(symbol) else SymbolState.WARMING] += 1
+    return states

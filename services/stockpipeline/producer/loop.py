@@ -1,0 +1,97 @@
+"""The producer's main loop: wait until a tick is due, hand it to Kafka, look after the connection."""
+
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from stockpipeline.adapters.kafka_producer import KafkaProducer
+from stockpipeline.market.ticks import encode_tick
+from stockpipeline.runtime.health import Heartbeat, Readiness
+from stockpipeline.runtime.metrics import ProducerMetrics
+from stockpipeline.runtime.shutdown import Shutdown
+from stockpipeline.sources import Source
+from stockpipeline.sources.pacing import Pacer
+
+# Between two looks at the connection, metrics and signals; also the longest wait in one piece.
+_TICKS_BETWEEN_LOOKS = 256
+_WAIT_SECONDS = 0.2
+_log = structlog.get_logger()
+
+
+class ProducerLoop:
+    """Sends all ticks of a source, then idles."""
+
+    def __init__(
+        self,
+        source: Source,
+        pacer: Pacer,
+        producer: KafkaProducer,
+        metrics: ProducerMetrics,
+        readiness: Readiness,
+        heartbeat: Heartbeat,
+        shutdown: Shutdown,
+    ) -> None:
+        self._source = source
+        self._pacer = pacer
+        self._producer = producer
+        self._metrics = metrics
+        self._readiness = readiness
+        self._heartbeat = heartbeat
+        self._shutdown = shutdown
+        self._sent = 0
+        self._reported = 0
+        self._event_time_ms = 0
+
+    def run(self, after: Mapping[str, int]) -> None:
+        """Send the ticks after those numbers (per symbol) until told to stop; idle when there are no more.
+
+        Raises:
+            KafkaFatal: Kafka refused a tick for good: start the process anew.
+        """
+        self._metrics.exhausted.set(0)
+        started = time.monotonic()
+        if self._send_all(after):
+            seconds = round(time.monotonic() - started, 1)
+            self._metrics.exhausted.set(1)
+            _log.info("the source has no more ticks", ticks=self._sent, seconds=seconds)
+        while self._look(_WAIT_SECONDS):
+            pass
+        left = self._producer.flush(self._shutdown.remaining_seconds())
+        if left:
+            _log.warning("stopped before Kafka took all ticks; a restart sends the rest", ticks=left)
+
+    def _send_all(self, after: Mapping[str, int]) -> bool:
+        """Send until the source has no more and all is acknowledged; return False if told to stop before."""
+        send, look = self._producer.send, self._look
+        for tick in self._source.ticks(after):
+            while (delay := self._pacer.delay(tick.ts)) > 0:
+                if not look(min(delay, _WAIT_SECONDS)):
+                    return False
+            if not send(tick.symbol, encode_tick(tick), look):
+                return False
+            self._sent += 1
+            self._event_time_ms = tick.ts
+            if self._sent % _TICKS_BETWEEN_LOOKS == 0 and not look(0.0):
+                return False
+        while len(self._producer):
+            if not look(_WAIT_SECONDS):
+                return False
+        return True
+
+    def _look(self, seconds: float = 0.0) -> bool:
+        """Wait, serving Kafka's client, and set gauges; return False when told to stop."""
+        self._heartbeat.beat()
+        self._producer.poll(0.0)
+        if seconds > 0.0:
+            self._shutdown.wait(seconds)
+        self._metrics.ticks.inc(self._sent - self._reported)
+        self._reported = self._sent
+        self._metrics.queue_messages.set(len(self._producer))
+        self._metrics.event_time.set(self._event_time_ms / 1000)
+        trouble = self._producer.connection.trouble
+        if trouble is None:
+            self._readiness.fine("kafka")
+        else:
+            self._readiness.waiting("kafka", trouble)
+        return not self._shutdown.requested
