@@ -30,12 +30,8 @@ class ControlGroup:
         if self._unified:
             return [self._root / self.name[1:]]
         trees = sorted(self._root.iterdir()) if self._root.is_dir() else []
-        # cpu,cpuacct and the like may be links to one tree; the hybrid `unified` tree has no controllers.
-        return [
-            tree / self.name[1:]
-            for tree in trees
-            if tree.is_dir() and not tree.is_symlink() and tree.name != "unified"
-        ]
+        # A link is a second name of a tree that holds several controllers, such as cpu,cpuacct.
+        return [tree / self.name[1:] for tree in trees if tree.is_dir() and not tree.is_symlink()]
 
     @property
     def members_file(self) -> Path:

@@ -33,7 +33,10 @@ def configuration(network: str, leases: Path) -> str:
 
 def forget(network: str, results: Path = _RESULTS) -> None:
     """Remove what libcni remembers of the network's attachments, and its folders if nobody else uses them."""
-    for file in results.glob(f"{network}-*"):
+    for file in results.glob(f"{network}-*-eth0"):
+        container = file.name.removeprefix(f"{network}-").removesuffix("-eth0")
+        # containerd gives every pod a loopback too, as a network of the same name for all clusters.
+        (results / f"cni-loopback-{container}-lo").unlink(missing_ok=True)
         file.unlink(missing_ok=True)
     for folder in (results, results.parent):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from pathlib import Path
 
 from cluster.embedded.cni import PLUGINS
@@ -12,7 +13,7 @@ NAMESPACE = "k8s.io"  # where the kubelet's images and containers are
 PAUSE_IMAGE = "localhost/stockpipeline/pause"
 
 
-def configuration(root: Path, state: Path, socket: Path, cni: Path, pause_reference: str) -> str:
+def configuration(root: Path, state: Path, endpoint: Path, cni: Path, pause_reference: str) -> str:
     """Return config.toml: `root` keeps images and containers, `state` what lives until a reboot."""
     return f"""\
 version = 2
@@ -26,7 +27,7 @@ disabled_plugins = [
 ]
 
 [grpc]
-  address = "{socket}"
+  address = "{endpoint}"
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause_reference}"
@@ -47,17 +48,33 @@ disabled_plugins = [
 """
 
 
-def shim_sockets(state: Path) -> list[Path]:
-    """Return the sockets of the shims of all containers: they lie outside of `state`, named by a hash."""
-    files = state.glob(f"io.containerd.runtime.v2.task/{NAMESPACE}/*/address")
-    return [Path(file.read_text().strip().removeprefix("unix://")) for file in files]
+def remove_dead_sockets(state: Path) -> None:
+    """Remove the sockets of this containerd's shims that are gone.
+
+    They lie outside of `state`, named by a hash; the only word of which are ours is in the folders of the
+    containers, which containerd removes when it starts after its shims were killed.
+    """
+    for file in state.glob(f"io.containerd.runtime.v2.task/{NAMESPACE}/*/address"):
+        endpoint = Path(file.read_text().strip().removeprefix("unix://"))
+        if not listens(endpoint):
+            endpoint.unlink(missing_ok=True)
+
+
+def listens(endpoint: Path) -> bool:
+    """Tell whether a program accepts connections on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(endpoint))
+        except OSError:
+            return False
+        return True
 
 
 class Images:
-    """The images of the containerd at `socket`."""
+    """The images of the containerd that listens at `endpoint`."""
 
-    def __init__(self, socket: Path) -> None:
-        self._ctr = ["ctr", f"--address={socket}", f"--namespace={NAMESPACE}"]
+    def __init__(self, endpoint: Path) -> None:
+        self._ctr = ["ctr", f"--address={endpoint}", f"--namespace={NAMESPACE}"]
 
     def answers(self) -> bool:
         """Tell whether containerd serves, and its CRI plugin with it."""

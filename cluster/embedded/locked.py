@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -15,8 +15,8 @@ def locked(path: Path) -> Iterator[None]:
 
     The kernel lets go of it when its holder dies, so nothing ever has to be cleaned up by hand.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # Its last holder removed it while we waited: what we hold is not what the next one would open.
@@ -26,4 +26,6 @@ def locked(path: Path) -> Iterator[None]:
                 yield
             finally:
                 path.unlink()
+                with suppress(OSError):  # others' files are in it
+                    path.parent.rmdir()
             return

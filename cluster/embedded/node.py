@@ -163,6 +163,8 @@ class EmbeddedNode:
         base = [node.etcd(), entrance, server]
         started = {program.name for program in base if self._processes.start(program)}
         # While the API server starts, which takes the longest:
+        if not self._processes.alive(runtime.name):
+            containerd.remove_dead_sockets(self._layout.containerd_state)
         self._processes.ensure(runtime)
         if pause_reference not in self._images.names():
             archive = self._layout.run / "pause.tar"

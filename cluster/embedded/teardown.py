@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 from pathlib import Path
 
 from cluster.embedded import cni, containerd, kernel, mounts
@@ -15,7 +14,8 @@ from cluster.embedded.namespace import Namespace
 from cluster.embedded.processes import Processes
 from cluster.shell import wait_until
 
-# Two places that the kubelet has no setting for.
+# Places that their programs have no setting for: one of containerd's, two of the kubelet's.
+_SHIM_SOCKETS = Path("/run/containerd/s")
 _LOG_LINKS = Path("/var/log/containers")
 _DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 
@@ -32,21 +32,19 @@ def end_processes(processes: Processes, group: ControlGroup, namespace: Namespac
 
 def remove_traces(name: str, layout: Layout, group: ControlGroup, namespace: Namespace) -> None:
     """Remove mounts, control groups, the namespace, folders, and what the programs leave elsewhere."""
-    shims = containerd.shim_sockets(layout.containerd_state)
+    containerd.remove_dead_sockets(layout.containerd_state)
     mounts.release([layout.state, layout.run])
     namespace.delete()
     group.remove()
-    for shim in shims:
-        shim.unlink(missing_ok=True)
     cni.forget(name)
     _remove_log_links(layout.pod_logs)
     kernel.restore(layout.kernel_settings)
     for folder in (layout.run, layout.state):
         mounts.remove_folder(folder)
     _remove_device_plugin_folder()
-    for parent in (layout.run.parent, layout.state.parent):
-        with contextlib.suppress(OSError):  # another cluster's
-            parent.rmdir()
+    for shared in (_SHIM_SOCKETS, _SHIM_SOCKETS.parent, layout.run.parent, layout.state.parent):
+        with contextlib.suppress(OSError):  # missing, or in use by others
+            shared.rmdir()
 
 
 def _kill_all(pids: list[int]) -> list[int]:
@@ -69,13 +67,8 @@ def _remove_log_links(pod_logs: Path, links: Path = _LOG_LINKS) -> None:
 def _remove_device_plugin_folder(folder: Path = _DEVICE_PLUGINS) -> None:
     """Remove the folder that every kubelet of a machine shares, unless one still serves there."""
     endpoint = folder / "kubelet.sock"
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(endpoint))
-        except OSError:
-            pass
-        else:
-            return
+    if containerd.listens(endpoint):
+        return
     for name in (endpoint.name, "kubelet_internal_checkpoint"):
         (folder / name).unlink(missing_ok=True)
     for parent in (folder, folder.parent):
