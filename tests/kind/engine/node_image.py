@@ -21,6 +21,7 @@ from tests.kind.engine.archive import ImageSpec
 from tests.kind.engine.kind_program import Kind
 
 FILES = Path(__file__).parent / "files"
+RECIPE = [Path(__file__).with_name(name) for name in ("archive.py", "component_images.py", "node_image.py")]
 SUITE = "bookworm"
 PACKAGES = (
     "bash", "ca-certificates", "conntrack", "containerd", "containernetworking-plugins", "ethtool",
@@ -45,8 +46,7 @@ def ensure(cache: Path, kind: Kind) -> tuple[str, Path]:
     """Return the reference and the archive of the node image, built where it is missing."""
     programs, pause = node_programs(cache), pause_program(cache)
     version = kubernetes_version(NODE_SOURCE / "go.mod")
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = digest_of([kind.base_files, FILES, *sources], version, programs.name, pause.name)
+    digest = digest_of([kind.base_files, FILES, *RECIPE], version, programs.name, pause.name)
     reference = f"localhost/stockpipeline-test/node:{digest[:12]}"
 
     def build(target: Path) -> None:
