@@ -1,0 +1,112 @@
+"""Deleting a pipeline removes all that it made, and nothing can hold the deletion for ever."""
+
+from __future__ import annotations
+
+import time
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from redis import Redis
+
+from stockpipeline_operator.kube.resources import OWNED, STOCK_PIPELINE
+from tests.integration.operator.harness import (
+    DELETION_DEADLINE_SECONDS,
+    Cluster,
+    Operator,
+    eventually,
+    pipeline,
+)
+from tests.integration.servers.process import free_port
+
+
+def commit_offset(kafka: str, topic: str, group: str) -> None:
+    """Leave a consumer group with a committed offset, as a detector does."""
+    producer = Producer({"bootstrap.servers": kafka})
+    producer.produce(topic, b"tick")
+    assert producer.flush(10) == 0
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    assert eventually(lambda: consumer.poll(1), "a record") is not None
+    consumer.commit(asynchronous=False)
+    consumer.close()
+
+
+def groups(kafka: str) -> set[str]:
+    answer = AdminClient({"bootstrap.servers": kafka}).list_consumer_groups().result(10)
+    return {group.group_id for group in answer.valid}
+
+
+def test_deletion_removes_everything_of_one_pipeline_only(
+    cluster: Cluster, operator: Operator, kafka: str, redis: str
+) -> None:
+    server = Redis.from_url(redis)
+    # The second name begins with the first one's: it must not be taken for it.
+    for name in ("gone", "gone-not"):
+        cluster.apply(pipeline(name))
+        cluster.settled(name)
+        commit_offset(kafka, f"default.{name}.ticks", f"default.{name}.detector")
+        server.mset({f"default.{name}:history:{number}": "bars" for number in range(1200)})
+
+    cluster.delete("gone")
+
+    assert cluster.release_secrets("gone") == []
+    assert {resource.kind: cluster.owned(resource, "gone") for resource in OWNED} == {
+        resource.kind: [] for resource in OWNED
+    }
+    admin = AdminClient({"bootstrap.servers": kafka})
+    eventually(
+        lambda: not [one for one in admin.list_topics(timeout=10).topics if one.startswith("default.gone.")],
+        "the topics to go",
+    )
+    assert "default.gone.detector" not in groups(kafka)
+    assert list(server.scan_iter("default.gone:*")) == []
+
+    assert cluster.condition("gone-not")[:2] == ("True", "Running")
+    assert "default.gone-not.state" in admin.list_topics(timeout=10).topics
+    assert "default.gone-not.detector" in groups(kafka)
+    assert len(list(server.scan_iter("default.gone-not:*"))) == 1200
+    server.close()
+
+
+def test_a_pipeline_may_be_made_again_after_its_deletion(cluster: Cluster, operator: Operator) -> None:
+    for _ in range(2):
+        cluster.apply(pipeline("again"))
+        cluster.settled("again")
+        assert cluster.releases("again") == [(1, "deployed")]
+        cluster.delete("again")
+
+
+def test_a_kafka_and_redis_that_are_gone_hold_the_deletion_only_until_its_deadline(
+    cluster: Cluster, operator: Operator
+) -> None:
+    dead_kafka, dead_redis = f"127.0.0.1:{free_port()}", f"redis://127.0.0.1:{free_port()}/0"
+    cluster.apply(pipeline("orphan", kafka={"bootstrapServers": dead_kafka}, redis={"url": dead_redis}))
+    cluster.has_reason("orphan", "KafkaUnreachable")
+
+    began = time.monotonic()
+    cluster.delete("orphan")
+    assert time.monotonic() - began > DELETION_DEADLINE_SECONDS - 2, "it was tried until the deadline"
+    notes = dict(cluster.events("orphan"))
+    assert dead_kafka in notes["KafkaNotCleaned"]
+    assert "default.orphan.*" in notes["KafkaNotCleaned"]
+    assert dead_redis in notes["RedisNotCleaned"]
+
+
+def test_a_deletion_that_nobody_saw_is_carried_out_later(cluster: Cluster, operator: Operator) -> None:
+    cluster.apply(pipeline("unseen"))
+    cluster.settled("unseen")
+    operator.kill()
+    cluster.server.kubectl("delete", "stockpipeline", "unseen", "--wait=false")
+    operator.start()
+    eventually(lambda: cluster.get(STOCK_PIPELINE, "unseen") is None, "the deletion")
+    assert cluster.release_secrets("unseen") == []
+
+
+def test_a_namespace_that_is_going_away_lets_its_pipelines_go(cluster: Cluster, operator: Operator) -> None:
+    cluster.server.kubectl("create", "namespace", "doomed")
+    cluster.apply(pipeline("last", namespace="doomed"))
+    cluster.settled("last", namespace="doomed")
+    # From now on nothing can be created in it, not even an event.
+    cluster.server.kubectl("delete", "namespace", "doomed", "--wait=false")
+    cluster.delete("last", namespace="doomed")
+    assert cluster.release_secrets("last", namespace="doomed") == []

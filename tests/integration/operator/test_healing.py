@@ -1,0 +1,121 @@
+"""What is deleted, edited or interrupted is put right."""
+
+from __future__ import annotations
+
+import pytest
+
+from stockpipeline_operator.helm.storage import secret_name, with_status
+from stockpipeline_operator.kube.resources import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NETWORK_POLICY,
+    SECRET,
+    SERVICE_ACCOUNT,
+    ResourceType,
+)
+from tests.integration.operator.harness import Cluster, Operator, eventually, pipeline
+
+
+@pytest.mark.parametrize(
+    ("resource", "suffix"),
+    [(DEPLOYMENT, "-detector"), (CONFIG_MAP, "-config"), (SERVICE_ACCOUNT, ""), (NETWORK_POLICY, "")],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_a_deleted_object_comes_back_as_it_was(
+    cluster: Cluster, operator: Operator, resource: ResourceType, suffix: str
+) -> None:
+    name = f"whole-{resource.plural}"
+    cluster.apply(pipeline(name))
+    cluster.settled(name)
+    before = cluster.get(resource, name + suffix)
+    assert before is not None
+
+    cluster.server.kubectl("delete", resource.plural, name + suffix)
+    after = eventually(lambda: cluster.get(resource, name + suffix), "the object to come back", seconds=10)
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    for member in ("labels", "annotations", "ownerReferences"):
+        assert after["metadata"].get(member) == before["metadata"].get(member)
+    assert after.get("spec") == before.get("spec")
+    assert after.get("data") == before.get("data")
+    assert cluster.releases(name) == [(1, "deployed")], "put back from the revision that is deployed"
+
+
+def test_an_edit_of_an_owned_object_does_not_block_upgrades(cluster: Cluster, operator: Operator) -> None:
+    cluster.apply(pipeline("meddled"))
+    cluster.settled("meddled")
+    cluster.server.kubectl("set", "image", "deployment/meddled-detector", "detector=localhost/other:1")
+    cluster.server.kubectl(
+        "patch", "configmap", "meddled-config", "--type=merge", '-p={"data":{"pipeline.json":"{}"}}'
+    )
+
+    cluster.edit("meddled", {"universe": {"symbols": ["MSFT"]}})
+    cluster.settled("meddled")
+    detector = cluster.get(DEPLOYMENT, "meddled-detector")
+    assert detector is not None
+    (container,) = detector["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "localhost/stockpipeline/services:test"
+    assert cluster.config("meddled")["spec"]["universe"]["symbols"] == ["MSFT"]
+    managers = {(one["manager"], one["operation"]) for one in detector["metadata"]["managedFields"]}
+    assert ("stockpipeline-operator", "Apply") in managers
+    assert "EditsOverwritten" in [reason for reason, _ in cluster.events("meddled")]
+
+
+@pytest.mark.parametrize("status", ["pending-install", "pending-upgrade", "pending-rollback"])
+def test_a_release_that_a_kill_left_pending_is_freed(
+    cluster: Cluster, operator: Operator, status: str
+) -> None:
+    name = f"stuck-{status}"
+    cluster.apply(pipeline(name))
+    cluster.settled(name)
+    revision = 1
+    if status != "pending-install":
+        cluster.edit(name, {"universe": {"symbols": ["MSFT"]}})
+        cluster.settled(name)
+        revision = 2
+
+    operator.kill()
+    path = SECRET.path("default", secret_name(name, revision))
+    stored = cluster.client.get(path)
+    assert stored is not None
+    cluster.client.replace(path, with_status(stored, status, "left by a kill"))
+    # Half of the objects were not made yet.
+    cluster.server.kubectl("delete", "deployment", f"{name}-producer")
+    operator.start()
+
+    cluster.settled(name)
+    assert cluster.releases(name)[-1] == (revision + 1, "deployed")
+    assert {status for _, status in cluster.releases(name)[:-1]} <= {"failed", "superseded"}
+    assert cluster.get(DEPLOYMENT, f"{name}-producer") is not None
+
+
+def test_a_release_that_a_kill_left_uninstalling_is_made_anew(cluster: Cluster, operator: Operator) -> None:
+    cluster.apply(pipeline("halfway"))
+    cluster.settled("halfway")
+    operator.kill()
+    path = SECRET.path("default", secret_name("halfway", 1))
+    stored = cluster.client.get(path)
+    assert stored is not None
+    cluster.client.replace(path, with_status(stored, "uninstalling", "left by a kill"))
+    operator.start()
+
+    eventually(
+        lambda: any(reason == "Installed" for reason, _ in cluster.events("halfway")[3:]), "a new installation"
+    )
+    cluster.settled("halfway")
+
+
+def test_an_operator_killed_at_work_converges_after_its_restart(cluster: Cluster, operator: Operator) -> None:
+    names = [f"churn-{number}" for number in range(6)]
+    for name in names:
+        cluster.apply(pipeline(name))
+    # In the middle: some releases are stored, others not yet.
+    eventually(lambda: any(cluster.release_secrets(name) for name in names), "the first release")
+    operator.kill()
+    operator.start()
+
+    for name in names:
+        cluster.settled(name)
+        revisions = cluster.releases(name)
+        assert revisions[-1][1] == "deployed"
+        assert len(revisions) <= 2, "made once, or once more after the interruption"
+        assert len(cluster.owned(DEPLOYMENT, name)) == 2
