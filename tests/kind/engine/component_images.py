@@ -69,10 +69,10 @@ def _copy_programs(folder: Path, programs: Path, pause: Path) -> None:
 def _copy_proxy_tools(folder: Path, root: Path) -> None:
     found = [_program(root, tool) for tool in _PROXY_TOOLS]
     plugins = sorted(path.relative_to(root) for path in root.glob("usr/lib/*/xtables/*.so"))
-    needed = {*found, *plugins}
-    for program in [*found, plugins[0]]:
-        said = run(["chroot", root, "ldd", f"/{program}"]).stdout
-        needed |= {Path(word.lstrip("/")) for word in said.split() if word.startswith("/")}
+    # One call for all; it prints "/lib/….so.6 => …" and, before each file's own lines, "/usr/….so:".
+    said = run(["chroot", root, "ldd", *(f"/{path}" for path in (*found, *plugins))]).stdout
+    libraries = {Path(word.strip("/:")) for word in said.split() if word.startswith("/")}
+    needed = {*found, *plugins, *libraries}
     for path in needed:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 The recipe is images/base/Dockerfile of the kind module. It differs in where the programs come from (Debian's
 containerd, runc and CNI plugins; the project's node binary as kubelet, kubeadm, kubectl and components), in
-the pod network (a bridge and static routes in the place of kindnet), in the storage provisioner, and in not
+the pod network (static routes in the place of kindnet), in the storage provisioner, and in not
 asking for what sandboxes withhold (`files/`).
 """
 
