@@ -68,7 +68,7 @@ class Workers:
                 again = self._reconcile(key)
         except Retry as retry:
             self._metrics.reconciles.labels("retry").inc()
-            log.warning("not done", reason=str(retry), retry_seconds=round(self._queue.retry(key), 1))
+            log.warning("not done", error=str(retry), retry_seconds=round(self._queue.retry(key), 1))
         except Exception:
             # A bug or an answer nobody expected: the other pipelines must not suffer from it.
             self._metrics.reconciles.labels("error").inc()

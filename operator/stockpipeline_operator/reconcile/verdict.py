@@ -68,10 +68,11 @@ def _stalled(desired: Desired, observed: Observed) -> Verdict:
 
 
 def _progress(workload: Workload, troubles: Mapping[str, str]) -> str:
+    if workload.ready >= workload.desired:
+        return f"{workload.component}: the newest version is being rolled out"
     trouble = troubles.get(workload.component)
-    return f"{workload.component} {workload.ready}/{workload.desired} ready" + (
-        f" ({trouble})" if trouble else ""
-    )
+    text = f"{workload.component} {workload.ready}/{workload.desired} ready"
+    return f"{text} ({trouble})" if trouble else text
 
 
 def conditions(

@@ -35,12 +35,12 @@ REPO = Path(__file__).parents[3]
 PROGRAM = REPO / ".venv" / "bin" / "stockpipeline-operator"
 OPERATOR_NAMESPACE = "stockpipeline-system"
 OPERATOR_NAME = "stockpipeline-operator"
-DELETION_DEADLINE_SECONDS = 8
+DELETION_DEADLINE_SECONDS = 5
 
 Found = TypeVar("Found")
 
 
-def eventually(look: Callable[[], Found], what: str, seconds: float = 30) -> Found:
+def eventually(look: Callable[[], Found | None], what: str, seconds: float = 30) -> Found:
     """Wait until `look` returns something true, and return it; an AssertionError in it counts as not yet."""
     deadline = time.monotonic() + seconds
     last: object = None
@@ -104,7 +104,9 @@ class Cluster:
         conditions = found.get("status", {}).get("conditions", [])
         one = next((one for one in conditions if one["type"] == type_), None)
         assert one is not None, "no condition yet"
-        assert one["observedGeneration"] == found["metadata"]["generation"], f"condition of an earlier spec: {one}"
+        assert one["observedGeneration"] == found["metadata"]["generation"], (
+            f"condition of an earlier spec: {one}"
+        )
         return one["status"], one["reason"], one["message"]
 
     def has_reason(self, name: str, reason: str, namespace: str = "default") -> str:
@@ -138,7 +140,9 @@ class Cluster:
         for deployment in self.owned(DEPLOYMENT, name, namespace):
             replicas = deployment["spec"]["replicas"]
             status = {"observedGeneration": deployment["metadata"]["generation"]}
-            counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), replicas)
+            counts = dict.fromkeys(
+                ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), replicas
+            )
             path = DEPLOYMENT.path(namespace, deployment["metadata"]["name"], "status")
             self.client.merge(path, {"status": {**status, **counts}})
 
@@ -210,7 +214,7 @@ class Operator(ServerProcess):
 
 
 def install_rights(cluster: Cluster, directory: Path) -> Path:
-    """Install CRD and RBAC of the operator's chart; return a kubeconfig with the operator's service account."""
+    """Install CRD and RBAC of the operator's chart; return a kubeconfig of the operator's account."""
     chart = helm_python.Chart.load(REPO / "charts" / "stockpipeline-operator")
     values = {"image": {"tag": "test"}, "services": {"image": {"tag": "test"}}}
     rendered = chart.render(values, name=OPERATOR_NAME, namespace=OPERATOR_NAMESPACE)

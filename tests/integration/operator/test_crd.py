@@ -25,7 +25,10 @@ BAD_SPECS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"kafka": {"bootstrapServers": "kafka"}}, "kafka.bootstrapServers must be HOST:PORT"),
     ({"redis": {"url": "redis://user:secret@host"}}, "without a user or password"),
-    ({"indicators": [{"name": "close", "function": "RSI"}]}, "an indicator cannot have the name of a bar field"),
+    (
+        {"indicators": [{"name": "close", "function": "RSI"}]},
+        "an indicator cannot have the name of a bar field",
+    ),
     ({"indicators": [{"name": "lambda", "function": "RSI"}]}, "or of a Python keyword"),
     ({"indicators": [{"name": "Rsi", "function": "RSI"}]}, "an indicator's name is made of"),
     ({"indicators": [{"name": "rsi", "function": "rsi"}]}, "function is the upper-case name"),

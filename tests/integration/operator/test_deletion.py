@@ -32,7 +32,10 @@ def commit_offset(kafka: str, topic: str, group: str) -> None:
 
 
 def groups(kafka: str) -> set[str]:
-    answer = AdminClient({"bootstrap.servers": kafka}).list_consumer_groups().result(10)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.list_topics(timeout=10)  # a client that knows no broker yet finds no groups
+    answer = admin.list_consumer_groups().result(10)
+    assert answer.errors == []
     return {group.group_id for group in answer.valid}
 
 
@@ -45,6 +48,7 @@ def test_deletion_removes_everything_of_one_pipeline_only(
         cluster.apply(pipeline(name))
         cluster.settled(name)
         commit_offset(kafka, f"default.{name}.ticks", f"default.{name}.detector")
+        assert f"default.{name}.detector" in groups(kafka)
         server.mset({f"default.{name}:history:{number}": "bars" for number in range(1200)})
 
     cluster.delete("gone")

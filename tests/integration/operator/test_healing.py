@@ -99,7 +99,8 @@ def test_a_release_that_a_kill_left_uninstalling_is_made_anew(cluster: Cluster, 
     operator.start()
 
     eventually(
-        lambda: any(reason == "Installed" for reason, _ in cluster.events("halfway")[3:]), "a new installation"
+        lambda: any(reason == "Installed" for reason, _ in cluster.events("halfway")[3:]),
+        "a new installation",
     )
     cluster.settled("halfway")
 

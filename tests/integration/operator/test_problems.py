@@ -13,7 +13,9 @@ FIXED = [{"name": "rsi14", "function": "RSI", "parameters": {"timeperiod": 14}}]
 RULES = [{"name": "oversold", "side": "buy", "when": "rsi14 < 30"}]
 
 
-def test_an_unknown_indicator_stalls_and_its_correction_recovers(cluster: Cluster, operator: Operator) -> None:
+def test_an_unknown_indicator_stalls_and_its_correction_recovers(
+    cluster: Cluster, operator: Operator
+) -> None:
     cluster.apply(pipeline("typo", indicators=BROKEN, rules=RULES))
     message = cluster.has_reason("typo", "InvalidIndicator")
     assert "RSII" in message
@@ -21,7 +23,9 @@ def test_an_unknown_indicator_stalls_and_its_correction_recovers(cluster: Cluste
     assert cluster.condition("typo", "Stalled")[0] == "True"
     assert cluster.condition("typo", "Reconciling")[0] == "False"
     assert cluster.releases("typo") == []
-    assert "finalizers" not in cluster.pipeline("typo")["metadata"], "nothing was made, so nothing is held back"
+    assert "finalizers" not in cluster.pipeline("typo")["metadata"], (
+        "nothing was made, so nothing is held back"
+    )
 
     cluster.edit("typo", {"indicators": FIXED})
     cluster.settled("typo")
@@ -63,7 +67,9 @@ def test_topics_of_an_earlier_pipeline_with_other_partitions_are_reported(
     # As if the operator had been uninstalled: the resource goes, what it made outside stays.
     operator.kill()
     cluster.server.kubectl("delete", "stockpipeline", "reborn", "--wait=false")
-    cluster.server.kubectl("patch", "stockpipeline", "reborn", "--type=merge", '-p={"metadata":{"finalizers":[]}}')
+    cluster.server.kubectl(
+        "patch", "stockpipeline", "reborn", "--type=merge", '-p={"metadata":{"finalizers":[]}}'
+    )
     cluster.apply(pipeline("reborn", kafka={"partitions": 3}))
     operator.start()
 
@@ -74,7 +80,11 @@ def test_topics_of_an_earlier_pipeline_with_other_partitions_are_reported(
 def test_a_release_of_the_same_name_that_is_not_ours_is_left_alone(
     cluster: Cluster, operator: Operator
 ) -> None:
-    values = {"config": "{}", "owner": {"name": "taken", "uid": "1"}, "image": {"repository": "mine", "tag": "1"}}
+    values = {
+        "config": "{}",
+        "owner": {"name": "taken", "uid": "1"},
+        "image": {"repository": "mine", "tag": "1"},
+    }
     chart = helm_python.Chart.load(REPO / "charts" / "stockpipeline")
     with helm_python.Config(kubeconfig_path=cluster.server.kubeconfig, namespace="default") as config:
         config.install(chart, "taken", values)

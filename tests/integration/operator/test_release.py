@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    ResourceType,
+)
 
 from stockpipeline.api import Topic
 from stockpipeline_operator.kube.resources import DEPLOYMENT, STOCK_PIPELINE

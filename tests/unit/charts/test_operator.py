@@ -1,0 +1,138 @@
+"""The chart of the operator: valid, locked down, with no more rights than it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from helm_python import Chart, HelmValuesError
+
+from stockpipeline_operator.kube.resources import OWNED
+from stockpipeline_operator.settings import Settings
+
+CHART = Path(__file__).parents[3] / "charts" / "stockpipeline-operator"
+NAMESPACE = "stockpipeline-system"
+KUBERNETES = "1.34"
+VALUES: dict[str, Any] = {"image": {"tag": "1"}, "services": {"image": {"tag": "2"}}}
+COMBINATIONS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "namespaces": {"watchNamespaces": ["desk", "lab"]},
+    "everything": {
+        "imagePullSecrets": [{"name": "registry"}],
+        "networkPolicy": {"enabled": False},
+        "logLevel": "debug",
+        "workers": 8,
+    },
+}
+
+Object = dict[str, Any]
+
+
+def render(values: Object | None = None) -> list[Object]:
+    manifests = Chart.load(CHART).render(
+        VALUES | (values or {}), name="stockpipeline-operator", namespace=NAMESPACE
+    )
+    return [found for text in manifests.values() for found in yaml.safe_load_all(text) if found]
+
+
+def of_kind(objects: list[Object], kind: str) -> list[Object]:
+    return [each for each in objects if each["kind"] == kind]
+
+
+def container(objects: list[Object]) -> Object:
+    (deployment,) = of_kind(objects, "Deployment")
+    (found,) = deployment["spec"]["template"]["spec"]["containers"]
+    return dict(found)
+
+
+@pytest.mark.parametrize("values", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_every_object_is_valid(values: Object) -> None:
+    for each in render(values):
+        kubernetes_validate.validate(each, KUBERNETES, strict=True)
+
+
+def test_the_pod_passes_the_restricted_profile() -> None:
+    (deployment,) = of_kind(render(), "Deployment")
+    spec = deployment["spec"]["template"]["spec"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    context = container(render())["securityContext"]
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["readOnlyRootFilesystem"] is True
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert deployment["spec"]["template"]["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+
+
+def test_there_is_never_more_than_one_operator() -> None:
+    (deployment,) = of_kind(render(), "Deployment")
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_the_operator_can_read_its_environment(tmp_path: Path) -> None:
+    environment = {
+        one["name"]: one["value"] for one in container(render({"watchNamespaces": ["desk"]}))["env"]
+    }
+    assert environment["STOCKPIPELINE_OPERATOR_CHART"] == "/opt/stockpipeline/charts/stockpipeline"
+    settings = Settings.from_environment(environment | {"STOCKPIPELINE_OPERATOR_CHART": str(tmp_path)})
+    assert settings.services_tag == "2"
+    assert settings.namespaces == ("desk",)
+    assert settings.kafka_bootstrap_servers == "kafka.stockpipeline-backends.svc:9092"
+    assert settings.redis_url == "redis://redis.stockpipeline-backends.svc:6379/0"
+
+
+def bound_rules(objects: list[Object]) -> list[Object]:
+    """The rules of all roles that are bound to the operator."""
+    bound = {
+        (each["roleRef"]["kind"], each["roleRef"]["name"], each["metadata"].get("namespace"))
+        for kind in ("RoleBinding", "ClusterRoleBinding")
+        for each in of_kind(objects, kind)
+    }
+    return [
+        rule
+        for kind in ("Role", "ClusterRole")
+        for each in of_kind(objects, kind)
+        if (kind, each["metadata"]["name"], each["metadata"].get("namespace")) in bound
+        for rule in each["rules"]
+    ]
+
+
+@pytest.mark.parametrize("values", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_rights_are_named_one_by_one(values: Object) -> None:
+    rules = bound_rules(render(values))
+    assert rules
+    for rule in rules:
+        assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
+    verbs = {resource: set(rule["verbs"]) for rule in rules for resource in rule["resources"]}
+    assert verbs["pods"] == {"list"}
+    assert "watch" not in verbs["secrets"]
+    assert not {"create", "delete"} & verbs["stockpipelines"], "pipelines belong to their users"
+    assert {resource.plural for resource in OWNED} <= verbs.keys()
+    allowed = {resource.plural for resource in OWNED} | {
+        "stockpipelines", "stockpipelines/status", "stockpipelines/finalizers", "secrets", "pods", "events",
+        "customresourcedefinitions",
+    }  # fmt: skip
+    assert verbs.keys() <= allowed
+
+
+def test_a_list_of_namespaces_limits_the_rights_to_them() -> None:
+    objects = render({"watchNamespaces": ["desk", "lab"]})
+    assert of_kind(objects, "ClusterRoleBinding") == []
+    assert {each["metadata"]["namespace"] for each in of_kind(objects, "RoleBinding")} == {"desk", "lab"}
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"image": {"tag": ""}}, "tag"),
+        ({"defaults": {"redis": {"url": "redis://user:secret@host"}}}, "url"),
+        ({"workers": 0}, "workers"),
+        ({"watchNamespace": "desk"}, "watchNamespace"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(change: Object, word: str) -> None:
+    with pytest.raises(HelmValuesError, match=word):
+        Chart.load(CHART).validate_schema(VALUES | change)

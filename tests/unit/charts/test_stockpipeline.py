@@ -1,0 +1,192 @@
+"""The chart of a pipeline: every object is valid, locked down, owned, and the same each time."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from helm_python import Chart, HelmValuesError
+
+from stockpipeline_operator.helm.chart import PipelineChart
+from stockpipeline_operator.kube.resources import OWNED
+
+CHART = Path(__file__).parents[3] / "charts" / "stockpipeline"
+KUBERNETES = "1.34"
+VALUES: dict[str, Any] = {
+    "config": '{"name": "demo", "text": "{{ not a template }}"}\n',
+    "owner": {"name": "demo", "uid": "0c4b2c0e-0000-4000-8000-000000000000"},
+    "image": {"repository": "localhost/stockpipeline/services", "tag": "1"},
+}
+COMBINATIONS: list[dict[str, Any]] = [
+    {"suspend": suspend, "networkPolicy": {"enabled": policy}, "imagePullSecrets": secrets, "logLevel": level}
+    for suspend, policy, secrets, level in itertools.product(
+        (False, True), (False, True), ([], [{"name": "registry"}]), ("info", "debug")
+    )
+]
+
+Object = dict[str, Any]
+
+
+def render(values: Object | None = None, name: str = "demo") -> list[Object]:
+    manifests = Chart.load(CHART).render(VALUES | (values or {}), name=name, namespace="desk")
+    return [found for text in manifests.values() for found in yaml.safe_load_all(text) if found]
+
+
+def deployments(objects: list[Object]) -> dict[str, Object]:
+    return {each["metadata"]["name"]: each for each in objects if each["kind"] == "Deployment"}
+
+
+@pytest.mark.parametrize("values", COMBINATIONS, ids=str)
+def test_every_object_is_valid(values: Object) -> None:
+    for each in render(values):
+        kubernetes_validate.validate(each, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("name", ["demo", "null", "true", "y", "e1", "x" * 53])
+def test_names_that_yaml_would_take_for_something_else(name: str) -> None:
+    for each in render(name=name):
+        kubernetes_validate.validate(each, KUBERNETES, strict=True)
+        assert each["metadata"]["labels"]["stockpipeline.dev/pipeline"] == name
+
+
+def test_objects_have_the_names_that_others_rely_on() -> None:
+    named = {(each["kind"], each["metadata"]["name"]) for each in render()}
+    assert named == {
+        ("ConfigMap", "demo-config"),
+        ("Deployment", "demo-detector"),
+        ("Deployment", "demo-producer"),
+        ("NetworkPolicy", "demo"),
+        ("ServiceAccount", "demo"),
+    }
+
+
+def test_the_operator_knows_every_kind() -> None:
+    known = {(resource.api_version, resource.kind) for resource in OWNED}
+    assert {(each["apiVersion"], each["kind"]) for each in render()} <= known
+
+
+def test_every_object_is_labelled_and_owned() -> None:
+    for each in render():
+        labels = each["metadata"]["labels"]
+        expected = {
+            "app.kubernetes.io/name": "stockpipeline",
+            "app.kubernetes.io/instance": "demo",
+            "app.kubernetes.io/managed-by": "Helm",
+            "app.kubernetes.io/part-of": "stockpipeline",
+            "stockpipeline.dev/pipeline": "demo",
+        }
+        assert expected.items() <= labels.items()
+        (owner,) = each["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["uid"]) == (
+            "StockPipeline",
+            "demo",
+            VALUES["owner"]["uid"],
+        )
+        assert owner["controller"] is True
+
+
+@pytest.mark.parametrize("component", ["producer", "detector"])
+def test_pods_pass_the_restricted_profile(component: str) -> None:
+    spec = deployments(render())[f"demo-{component}"]["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in [*spec["containers"], *spec.get("initContainers", ())]:
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert {"requests", "limits"} <= container["resources"].keys()
+    (container,) = spec["containers"]
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
+    assert container["ports"] == [{"name": "metrics", "containerPort": 8080}]
+    assert {key for volume in spec["volumes"] for key in volume if key != "name"} <= {"configMap", "emptyDir"}
+
+
+def test_pods_are_scraped_and_run_the_right_programs() -> None:
+    found = deployments(render())
+    config = ["--config", "/etc/stockpipeline/pipeline.json"]
+    for component in ("producer", "detector"):
+        template = found[f"demo-{component}"]["spec"]["template"]
+        assert template["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+        assert template["metadata"]["labels"]["app.kubernetes.io/component"] == component
+        assert template["spec"]["containers"][0]["args"] == [component, *config]
+    (history,) = found["demo-producer"]["spec"]["template"]["spec"]["initContainers"]
+    assert history["args"] == ["history", "load", *config]
+    assert "initContainers" not in found["demo-detector"]["spec"]["template"]["spec"]
+
+
+def test_the_configuration_is_passed_on_byte_by_byte_and_a_change_makes_new_pods() -> None:
+    def seen(values: Object) -> tuple[str, set[str]]:
+        objects = render(values)
+        (config,) = [each for each in objects if each["kind"] == "ConfigMap"]
+        sums = {
+            each["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+            for each in deployments(objects).values()
+        }
+        return config["data"]["pipeline.json"], sums
+
+    text, sums = seen({})
+    assert text == VALUES["config"]
+    assert sums == {hashlib.sha256(text.encode()).hexdigest()}
+    assert seen({"config": "{}"})[1].isdisjoint(sums)
+
+
+def test_a_new_version_of_the_chart_alone_makes_no_new_pods() -> None:
+    for each in deployments(render()).values():
+        labels = each["spec"]["template"]["metadata"]["labels"]
+        assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()
+
+
+@pytest.mark.parametrize(("suspend", "replicas"), [(False, 1), (True, 0)])
+def test_suspend_runs_nothing(suspend: bool, replicas: int) -> None:
+    assert {each["spec"]["replicas"] for each in deployments(render({"suspend": suspend})).values()} == {
+        replicas
+    }
+
+
+def test_single_writers_are_replaced_never_doubled() -> None:
+    assert {each["spec"]["strategy"]["type"] for each in deployments(render()).values()} == {"Recreate"}
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"config": ""}, "config"),
+        ({"image": {"repository": "x", "tag": ""}}, "tag"),
+        ({"owner": {"name": "", "uid": ""}}, "owner"),
+        ({"logLevel": "loud"}, "logLevel"),
+        ({"replicas": 3}, "replicas"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(change: Object, word: str) -> None:
+    with pytest.raises(HelmValuesError, match=word):
+        Chart.load(CHART).validate_schema(VALUES | change)
+
+
+def test_the_digest_changes_with_values_and_chart_and_nothing_else(tmp_path: Path) -> None:
+    chart = PipelineChart(CHART)
+    assert chart.digest(VALUES) == PipelineChart(CHART).digest(dict(reversed(VALUES.items())))
+    assert chart.digest(VALUES) != chart.digest(VALUES | {"suspend": True})
+    assert len(chart.digest(VALUES)) <= 63, "it is kept in a label"
+
+    copy = tmp_path / "stockpipeline"
+    for path in (path for path in CHART.rglob("*") if path.is_file()):
+        target = copy / path.relative_to(CHART)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    assert PipelineChart(copy).digest(VALUES) == chart.digest(VALUES)
+    (copy / "templates" / "config.yaml").write_text("")
+    assert PipelineChart(copy).digest(VALUES) != chart.digest(VALUES)
+
+
+def test_nothing_is_looked_up_or_random() -> None:
+    text = "".join(path.read_text() for path in (CHART / "templates").iterdir())
+    for function in ("lookup", "rand", "uuidv4", "now", "genCA", "helm.sh/hook"):
+        assert function not in text
+    assert render() == render()

@@ -1,0 +1,157 @@
+"""The decision, as tables: what is wanted, what is found → the next step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stockpipeline_operator.reconcile.decide import Rest, Step, decide
+from stockpipeline_operator.reconcile.state import (
+    Cleanup,
+    Desired,
+    ObjectRef,
+    Observed,
+    Problem,
+    Release,
+    ReleaseStatus,
+    Topics,
+)
+
+WANTED = Desired(digest="new")
+SUSPENDED = replace(WANTED, suspended=True)
+BROKEN = Desired(digest="", problems=(Problem("InvalidRule", "no"),))
+FRESH = replace(WANTED, has_finalizer=False)
+DELETED = replace(WANTED, deleting=True)
+LATE = replace(DELETED, deadline_passed=True)
+
+NO_KAFKA = Topics(unreachable="Kafka at x cannot be reached")
+NO_TOPICS = Topics(missing=("a.b.ticks",))
+OTHER_TOPICS = Topics(mismatched=("topic a.b.ticks has 2 partitions",))
+LOST = (ObjectRef("Deployment", "demo-producer"),)
+ALL_CLEAN = frozenset(Cleanup)
+GIVEN_UP = frozenset({Cleanup.RELEASE})
+
+
+def release(status: ReleaseStatus = ReleaseStatus.DEPLOYED, digest: str = "new") -> Release:
+    return Release("demo", 3, status, digest)
+
+
+CURRENT = Observed(release=release())
+OLD = Observed(release=release(digest="old"))
+FAILED = Observed(release=release(ReleaseStatus.FAILED))
+FOREIGN = Observed(release=release(digest=""))
+NOTHING = Observed()
+PENDING = [status for status in ReleaseStatus if status.pending]
+
+TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
+    ("a new resource is marked first", FRESH, NOTHING, Step.ADD_FINALIZER),
+    ("topics come before workloads", WANTED, replace(NOTHING, topics=NO_TOPICS), Step.CREATE_TOPICS),
+    ("nothing starts without Kafka", WANTED, replace(NOTHING, topics=NO_KAFKA), Rest.BLOCKED),
+    ("then the release", WANTED, NOTHING, Step.INSTALL),
+    ("all is as it should be", WANTED, CURRENT, Rest.SETTLED),
+    ("chart or values changed", WANTED, OLD, Step.UPGRADE),
+    ("the same values failed before", WANTED, FAILED, Step.UPGRADE),
+    ("an object is gone", WANTED, replace(CURRENT, missing=LOST), Step.RESTORE),
+    ("a new revision makes it anyway", WANTED, replace(OLD, missing=LOST), Step.UPGRADE),
+    ("restoring needs no Kafka", WANTED, replace(CURRENT, missing=LOST, topics=NO_KAFKA), Step.RESTORE),
+    ("Kafka goes away", WANTED, replace(CURRENT, topics=NO_KAFKA), Rest.BLOCKED),
+    ("a topic was deleted", WANTED, replace(CURRENT, topics=NO_TOPICS), Step.CREATE_TOPICS),
+    ("topics of somebody else", WANTED, replace(NOTHING, topics=OTHER_TOPICS), Rest.STALLED),
+    ("an upgrade waits for Kafka", WANTED, replace(OLD, topics=NO_KAFKA), Rest.BLOCKED),
+    ("suspending does not", SUSPENDED, replace(OLD, topics=NO_KAFKA), Step.UPGRADE),
+    ("a suspended pipeline needs no topics", SUSPENDED, replace(CURRENT, topics=NO_TOPICS), Rest.SETTLED),
+    ("a spec with problems", BROKEN, NOTHING, Rest.STALLED),
+    ("what runs is kept", BROKEN, OLD, Rest.STALLED),
+    ("even a broken new resource is not marked", replace(BROKEN, has_finalizer=False), NOTHING, Rest.STALLED),
+    ("a release that is not ours", WANTED, FOREIGN, Rest.STALLED),
+    *(("a leftover lock", WANTED, Observed(release=release(one)), Step.UNLOCK) for one in PENDING),
+    ("a lock without Kafka", WANTED, Observed(release=release(PENDING[0]), topics=NO_KAFKA), Step.UNLOCK),
+    ("a removal cut off", WANTED, Observed(release=release(ReleaseStatus.UNINSTALLING)), Step.UNINSTALL),
+    ("history kept by hand", WANTED, Observed(release=release(ReleaseStatus.UNINSTALLED)), Step.UNINSTALL),
+    ("deleted: the release first", DELETED, CURRENT, Step.UNINSTALL),
+    ("deleted: also a pending one", DELETED, Observed(release=release(PENDING[0])), Step.UNINSTALL),
+    ("deleted: pods may still write", DELETED, Observed(pods_left=2), Rest.DRAINING),
+    ("deleted: then the topics", DELETED, NOTHING, Step.CLEAN_KAFKA),
+    ("deleted: then the keys", DELETED, Observed(cleaned=frozenset({Cleanup.KAFKA})), Step.CLEAN_REDIS),
+    ("deleted: then let go", DELETED, Observed(cleaned=ALL_CLEAN), Step.REMOVE_FINALIZER),
+    ("deleted: nothing is held", replace(DELETED, has_finalizer=False), CURRENT, Rest.GONE),
+    ("deleted: with problems as well", replace(BROKEN, deleting=True), CURRENT, Step.UNINSTALL),
+    ("deleted: not what is not ours", DELETED, FOREIGN, Step.CLEAN_KAFKA),
+    ("late: pods do not hold it", LATE, Observed(pods_left=2), Step.CLEAN_KAFKA),
+    ("late: a release that stays", LATE, replace(CURRENT, cleaned=GIVEN_UP), Step.CLEAN_KAFKA),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed", "expected"), [row[1:] for row in TABLE], ids=[r[0] for r in TABLE]
+)
+def test_table(desired: Desired, observed: Observed, expected: Step | Rest) -> None:
+    assert decide(desired, observed) is expected
+
+
+def after(step: Step, desired: Desired, observed: Observed) -> tuple[Desired, Observed]:
+    """What a step that works leaves behind."""
+    match step:
+        case Step.ADD_FINALIZER:
+            return replace(desired, has_finalizer=True), observed
+        case Step.REMOVE_FINALIZER:
+            return replace(desired, has_finalizer=False), observed
+        case Step.UNLOCK:
+            assert observed.release is not None
+            return desired, replace(observed, release=replace(observed.release, status=ReleaseStatus.FAILED))
+        case Step.CREATE_TOPICS:
+            return desired, replace(observed, topics=Topics())
+        case Step.INSTALL | Step.UPGRADE:
+            return desired, replace(observed, release=release(digest=desired.digest), missing=())
+        case Step.RESTORE:
+            return desired, replace(observed, missing=())
+        case Step.UNINSTALL:
+            return desired, replace(observed, release=None, missing=())
+        case Step.CLEAN_KAFKA:
+            return desired, replace(observed, cleaned=observed.cleaned | {Cleanup.KAFKA})
+        case Step.CLEAN_REDIS:
+            return desired, replace(observed, cleaned=observed.cleaned | {Cleanup.REDIS})
+
+
+releases = st.none() | st.builds(
+    Release,
+    name=st.just("demo"),
+    revision=st.integers(1, 9),
+    status=st.sampled_from(ReleaseStatus),
+    digest=st.sampled_from(["new", "old", ""]),
+)
+situations = st.builds(
+    Observed,
+    release=releases,
+    topics=st.sampled_from([Topics(), NO_TOPICS, OTHER_TOPICS, NO_KAFKA]),
+    missing=st.sampled_from([(), LOST]),
+    pods_left=st.integers(0, 2),
+)
+wishes = st.sampled_from([WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE])
+
+
+@given(wishes, situations)
+def test_from_every_situation_the_steps_come_to_rest(desired: Desired, observed: Observed) -> None:
+    for _ in range(len(Step)):
+        decision = decide(desired, observed)
+        if isinstance(decision, Rest):
+            break
+        desired, observed = after(decision, desired, observed)
+    decision = decide(desired, observed)
+    assert isinstance(decision, Rest)
+    if decision is Rest.SETTLED:
+        assert observed.release is not None
+        assert (observed.release.status, observed.release.digest) == (ReleaseStatus.DEPLOYED, "new")
+        assert observed.missing == ()
+    if desired.deadline_passed:
+        assert decision is Rest.GONE, "nothing may hold a deletion for ever"
+
+
+@given(wishes, situations)
+def test_a_release_that_is_not_ours_is_never_touched(desired: Desired, observed: Observed) -> None:
+    if observed.release is not None and not observed.release.ours:
+        touching = {Step.UNLOCK, Step.INSTALL, Step.UPGRADE, Step.RESTORE, Step.UNINSTALL}
+        assert decide(desired, observed) not in touching

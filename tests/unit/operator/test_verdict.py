@@ -1,0 +1,103 @@
+"""What the conditions say."""
+
+from __future__ import annotations
+
+import datetime
+
+from stockpipeline.api import Condition
+from stockpipeline_operator.reconcile.decide import Rest
+from stockpipeline_operator.reconcile.state import (
+    Desired,
+    Observed,
+    Problem,
+    Release,
+    ReleaseStatus,
+    Topics,
+    Workload,
+)
+from stockpipeline_operator.reconcile.verdict import Verdict, conditions, failed, judge
+
+NOW = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
+LATER = NOW + datetime.timedelta(minutes=1)
+RELEASE = Release("demo", 3, ReleaseStatus.DEPLOYED, "digest")
+
+
+def worker(component: str, ready: int, *, current: bool = True) -> Workload:
+    return Workload(component, f"demo-{component}", 1, ready, current)
+
+
+def judged(rest: Rest = Rest.SETTLED, *workloads: Workload, desired: Desired | None = None) -> Verdict:
+    observed = Observed(release=RELEASE, workloads=workloads)
+    return judge(
+        desired or Desired("digest"), observed, rest, {"detector": "container detector waits: ErrImagePull"}
+    )
+
+
+def test_all_ready() -> None:
+    verdict = judged(Rest.SETTLED, worker("producer", 1), worker("detector", 1))
+    assert verdict == Verdict("Running", "all workloads are ready: producer 1/1, detector 1/1", ready=True)
+
+
+def test_a_workload_that_does_not_start_says_why() -> None:
+    verdict = judged(Rest.SETTLED, worker("producer", 1), worker("detector", 0))
+    assert verdict.reason == "WorkloadsStarting"
+    assert verdict.reconciling
+    assert verdict.message == "detector 0/1 ready (container detector waits: ErrImagePull)"
+
+
+def test_pods_of_the_earlier_version_do_not_count() -> None:
+    verdict = judged(Rest.SETTLED, worker("producer", 1, current=False))
+    assert not verdict.ready
+    assert verdict.message == "producer: the newest version is being rolled out"
+
+
+def test_problems_are_all_listed_and_what_runs_is_named() -> None:
+    desired = Desired("", (Problem("InvalidRule", "one"), Problem("InvalidRule", "two")))
+    verdict = judged(Rest.STALLED, desired=desired)
+    assert (verdict.reason, verdict.stalled) == ("InvalidRule", True)
+    assert verdict.message == "one; two; revision 3, made from an earlier spec, is kept as it is"
+
+
+def test_suspended_is_neither_ready_nor_trouble() -> None:
+    verdict = judged(Rest.SETTLED, worker("producer", 0), desired=Desired("digest", suspended=True))
+    assert (verdict.reason, verdict.ready, verdict.reconciling, verdict.stalled) == (
+        "Suspended",
+        False,
+        False,
+        False,
+    )
+
+
+def test_blocked_names_kafka() -> None:
+    observed = Observed(topics=Topics(unreachable="Kafka at k:9092 cannot be reached"))
+    verdict = judge(Desired("digest"), observed, Rest.BLOCKED, {})
+    assert verdict.reason == "KafkaUnreachable"
+    assert "k:9092" in verdict.message
+
+
+def test_conditions_follow_the_convention() -> None:
+    made = {one.type: one for one in conditions(failed(Problem("HelmFailed", "no")), 7, (), NOW)}
+    assert {name: one.status.value for name, one in made.items()} == {
+        "Ready": "False",
+        "Reconciling": "True",
+        "Stalled": "False",
+    }
+    assert made["Ready"].reason == made["Reconciling"].reason == "HelmFailed"
+    assert {one.observed_generation for one in made.values()} == {7}
+
+
+def test_a_transition_time_changes_with_the_status_only() -> None:
+    first = conditions(Verdict("WorkloadsStarting", "a", reconciling=True), 1, (), NOW)
+    second = conditions(Verdict("WorkloadsStarting", "b", reconciling=True), 2, first, LATER)
+    assert [one.last_transition_time for one in second] == [NOW, NOW, NOW]
+    third = conditions(Verdict("Running", "c", ready=True), 2, second, LATER)
+    times = {one.type: one.last_transition_time for one in third}
+    assert times == {"Ready": LATER, "Reconciling": LATER, "Stalled": NOW}
+
+
+def test_the_same_verdict_gives_the_same_conditions() -> None:
+    verdict = Verdict("Running", "c", ready=True)
+    first = conditions(verdict, 1, (), NOW)
+    # As they come back from the API server.
+    stored = tuple(Condition.model_validate(one.to_wire()) for one in first)
+    assert conditions(verdict, 1, stored, LATER) == first

@@ -1,0 +1,95 @@
+"""The queue: no key twice at once, no change missed, failures retried with a growing delay."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+from stockpipeline_operator.controller.work_queue import WorkQueue, backoff_seconds
+
+
+def test_a_key_is_in_the_queue_once() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for key in ("a", "b", "a"):
+        queue.add(key)
+    assert len(queue) == 2
+    assert [queue.get(), queue.get()] == ["a", "b"]
+    assert len(queue) == 0
+
+
+def test_a_key_added_during_its_pass_comes_again_after_it() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    assert queue.get() == "a"
+    queue.add("a")
+    queue.add("b")
+    assert queue.get() == "b", "a is being worked on"
+    queue.done("a")
+    assert queue.get() == "a"
+
+
+def test_keys_are_never_worked_on_by_two_threads() -> None:
+    queue: WorkQueue[int] = WorkQueue()
+    passes, overlaps = [0] * 5, []
+    busy: set[int] = set()
+    lock = threading.Lock()
+
+    def work() -> None:
+        while (key := queue.get()) is not None:
+            with lock:
+                overlaps.extend([key] if key in busy else [])
+                busy.add(key)
+            passes[key] += 1
+            with lock:
+                busy.discard(key)
+            queue.done(key)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(5000):
+        queue.add(number % 5)
+    while len(queue):
+        time.sleep(0.001)
+    queue.close()
+    for thread in threads:
+        thread.join(10)
+    assert overlaps == []
+    assert min(passes) >= 1
+
+
+def test_a_delayed_key_comes_when_its_time_has_come() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    began = time.monotonic()
+    queue.add_after("late", 0.2)
+    queue.add_after("soon", 0.05)
+    assert [queue.get(), queue.get()] == ["soon", "late"]
+    assert time.monotonic() - began >= 0.2
+
+
+def test_the_delay_grows_until_the_key_succeeds() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    delays = [queue.retry("a") for _ in range(4)]
+    assert all(later > earlier / 2 * 1.99 for earlier, later in pairwise(delays))
+    assert delays[3] >= 2.0
+    queue.succeeded("a")
+    assert queue.retry("a") <= 0.5
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_the_delay_has_a_bound_and_is_spread(chance: float) -> None:
+    assert backoff_seconds(1, chance) == 0.5 * (0.5 + chance / 2)
+    assert backoff_seconds(10_000, chance) == 60 * (0.5 + chance / 2)
+
+
+def test_closing_wakes_those_who_wait() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    got: list[str | None] = []
+    thread = threading.Thread(target=lambda: got.append(queue.get()))
+    thread.start()
+    queue.close()
+    thread.join(10)
+    assert got == [None]
