@@ -78,8 +78,9 @@ def _kaufman(period: int | float) -> float:
     return float((slow + (fast - slow) / sqrt(period)) ** 2)
 
 
-_HILBERT = 0.07
-_REVERSAL = 0.1
+# Trailing stops forget all at their first reversal, which can take half a year; these rates allow for that.
+_REVERSAL = 0.036
+_HILBERT = 0.04
 _MAMA_SLOW_LIMIT = 0.05
 
 _MOVING_AVERAGES: Mapping[int, Callable[[int | float], Cascade]] = {
@@ -152,7 +153,7 @@ _CASCADES: Mapping[str, Callable[[Parameters], tuple[Cascade, ...]]] = {
     "ADXR": _wilder_twice,
     "KC": lambda p: ((_ema(p["timeperiod"]),), (_wilder(p["atrperiod"]),)),
     "STOCHRSI": lambda p: ((_wilder(p["timeperiod"]), *_average(p["fastd_matype"], p["fastd_period"])),),
-    "SUPERTREND": _wilder_once,
+    "SUPERTREND": lambda p: ((_wilder(p["timeperiod"]),), (_REVERSAL,)),
     # Exponential moving averages
     **dict.fromkeys(("EMA", "ERI", "EFI", "ZLEMA", "CVI"), _ema_times(1)),
     "DEMA": _ema_times(2),

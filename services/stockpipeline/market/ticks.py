@@ -6,12 +6,15 @@ everything else raises ``MalformedTick`` with a reason that dead-letter topics a
 """
 
 from enum import StrEnum
-from math import inf
 
 import msgspec
 
+# Beyond these a value is a mistake (another unit, another field), and sums of them might lose precision.
+MAX_PRICE = 1e12
+MAX_VOLUME = 1e15
 MAX_EVENT_TIME_MS = 4_102_444_800_000
-"""2100-01-01T00:00Z: a later event time is a unit error (microseconds, say), not a trade."""
+"""2100-01-01T00:00Z."""
+MAX_NUMBER = 1 << 53
 
 
 class MarketSession(StrEnum):
@@ -88,16 +91,16 @@ def check_tick(tick: Tick) -> None:
 
     Written as positive ranges because every comparison with NaN is false.
     """
-    if not 0.0 < tick.price < inf:
-        raise MalformedTick(MalformedReason.BAD_PRICE, f"{tick.symbol}: price {tick.price} is not > 0")
-    if not 0.0 <= tick.volume < inf:
-        raise MalformedTick(MalformedReason.BAD_VOLUME, f"{tick.symbol}: volume {tick.volume} is not ≥ 0")
+    if not tick.symbol:
+        raise MalformedTick(MalformedReason.BAD_SYMBOL, "the symbol is empty")
+    if not 0.0 < tick.price < MAX_PRICE:
+        raise MalformedTick(MalformedReason.BAD_PRICE, f"{tick.symbol}: {tick.price} is no price")
+    if not 0.0 <= tick.volume < MAX_VOLUME:
+        raise MalformedTick(MalformedReason.BAD_VOLUME, f"{tick.symbol}: {tick.volume} is no volume")
     if not 0 < tick.ts < MAX_EVENT_TIME_MS:
         raise MalformedTick(
             MalformedReason.BAD_TIME,
-            f"{tick.symbol}: ts {tick.ts} is not in epoch milliseconds (1970 to 2100)",
+            f"{tick.symbol}: ts {tick.ts} is not in epoch milliseconds, 1970 to 2100",
         )
-    if tick.seq is not None and tick.seq < 1:
-        raise MalformedTick(MalformedReason.BAD_SEQUENCE, f"{tick.symbol}: seq {tick.seq} is not ≥ 1")
-    if not tick.symbol:
-        raise MalformedTick(MalformedReason.BAD_SYMBOL, "the symbol is empty")
+    if tick.seq is not None and not 0 < tick.seq < MAX_NUMBER:
+        raise MalformedTick(MalformedReason.BAD_SEQUENCE, f"{tick.symbol}: {tick.seq} is no sequence number")

@@ -10,13 +10,12 @@ same ticks give the same signals, to the bit. How each tick counts is ``symbol.S
 """
 
 from collections.abc import Iterable, Mapping
-from math import inf
 
 from stockpipeline.api import Indicator, Rule
 from stockpipeline.indicators.engine import Plan
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
-from stockpipeline.market.ticks import MAX_EVENT_TIME_MS, Tick
+from stockpipeline.market.ticks import MAX_EVENT_TIME_MS, MAX_PRICE, MAX_VOLUME, Tick
 from stockpipeline.signals.rules import compile_rule
 from stockpipeline.signals.state import Restored, StateRecord
 from stockpipeline.signals.symbol import Outcome, Readiness, SymbolDetector, TickResult
@@ -69,7 +68,11 @@ class Detector:
         symbol = self._symbols.get(tick.symbol)
         if symbol is None:
             return _UNKNOWN_SYMBOL
-        if not (0.0 < tick.price < inf and 0.0 <= tick.volume < inf and 0 < tick.ts < MAX_EVENT_TIME_MS):
+        if not (
+            0.0 < tick.price < MAX_PRICE
+            and 0.0 <= tick.volume < MAX_VOLUME
+            and 0 < tick.ts < MAX_EVENT_TIME_MS
+        ):
             return _MALFORMED
         return symbol.on_tick(tick)
 

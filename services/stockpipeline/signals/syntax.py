@@ -14,6 +14,7 @@ Python, and a text of bounded length without powers, strings or foreign calls is
 """
 
 import ast
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -76,7 +77,10 @@ def translate(text: str, slots: Mapping[str, int]) -> Translation:
     line = "".join(" " if character.isspace() else character for character in text)
     indent = len(line) - len(line.lstrip())
     try:
-        tree = ast.parse(line.strip(), mode="eval")
+        with warnings.catch_warnings():
+            # Python would print a warning for what it is about to forbid, such as "1or 2".
+            warnings.simplefilter("error", SyntaxWarning)
+            tree = ast.parse(line.strip(), mode="eval")
     except SyntaxError as error:
         raise RuleError(f"not an expression: {error.msg}", indent + max(1, error.offset or 1)) from None
     except (MemoryError, RecursionError):

@@ -2,7 +2,7 @@
 
 The path begins at the open at the session's start, touches high and low somewhere in between, and ends at
 the close at the session's end. Between those four prices it is a random walk, tied down at them (a Brownian
-bridge), kept between low and high. Volumes are whole numbers that add up to the bar's.
+bridge), reflected at low and high. Volumes are whole numbers that add up to the bar's.
 
 It is a function of (seed, symbol, bar, session times, count) alone: not of other symbols, nor of where a
 replay begins. Randomness is the raw output of PCG64, which numpy keeps the same in all versions (unlike the
@@ -82,8 +82,9 @@ def _prices(random: _Random, bar: Bar, count: int) -> list[float]:
     deviation = np.sqrt(12.0 / count) * _ROUGHNESS * (bar.high - bar.low)
     walk = np.cumsum((random.uniform(count) - 0.5) * deviation)
     tied = walk - np.interp(steps, anchors, walk[anchors])
-    prices = np.clip(np.interp(steps, anchors, anchor_prices) + tied, bar.low, bar.high)
-    # Rounding may step over a low or high that has more decimals; clipping again takes that back.
+    prices = np.interp(steps, anchors, anchor_prices) + tied
+    # Reflected at low and high, where cutting off would leave the path lying on them.
+    prices = bar.high - np.abs(bar.high - (bar.low + np.abs(prices - bar.low)))
     prices = np.clip(np.round(prices, PRICE_DECIMALS), bar.low, bar.high)
     prices[anchors] = anchor_prices
     values: list[float] = prices.tolist()
