@@ -53,6 +53,7 @@ class Egress:
         """
         outer_address, inner_address = egress_link(self.slot)
         device = self._uplink_device()
+        was_forwarding = self._remember_forwarding(device)  # first: without it, nothing is ever undone
         if not self.node.has_link(_INNER):
             self._outside("ip", "link", "delete", self._outer, check=False)
             here = ["ip", "link", "add", self._outer, "type", "veth", "peer", "name", _INNER]
@@ -63,7 +64,9 @@ class Egress:
         self.node.ip("link", "set", _INNER, "up")
         self.node.ip("route", "replace", "default", "via", outer_address, "dev", _INNER)
         self.node.run("nft", "-f", "-", input=node_rules())
-        was_forwarding = self._allow_forwarding(device)
+        # Per interface, not net.ipv4.ip_forward: that one would open all others too.
+        for name in (self._outer, device):
+            self._set_forwarding(name, "1")
         rules = uplink_rules(self._table, self._outer, inner_address, None if was_forwarding else device)
         self._outside("nft", "-f", "-", input=rules)
         for rule in self._iptables_rules():
@@ -72,6 +75,8 @@ class Egress:
 
     def disconnect(self) -> None:
         """Remove the way out and all that `connect` changed; repeatable, also after half of it."""
+        if not self._memory_file.exists():  # nobody on this machine ever asked for one
+            return
         if self.uplink is not None and not self.uplink.exists():
             self._memory_file.unlink(missing_ok=True)
             return
@@ -94,8 +99,8 @@ class Egress:
             )
         return str(routes[0]["dev"])
 
-    def _allow_forwarding(self, device: str) -> bool:
-        """Let packets in from the link and from `device` pass on; tell whether `device` already did."""
+    def _remember_forwarding(self, device: str) -> bool:
+        """Keep what `device` was set to before any cluster came; tell whether it forwarded then."""
         before = self._remembered()
         if device not in before:
             before[device] = self._forwarding(device)
@@ -103,9 +108,6 @@ class Egress:
             temporary = self._memory_file.with_suffix(".new")
             temporary.write_text(json.dumps(before))
             temporary.replace(self._memory_file)
-        # Per interface, not net.ipv4.ip_forward: that one would open all others too.
-        for name in (self._outer, device):
-            self._set_forwarding(name, "1")
         return before[device] == "1"
 
     def _restore_forwarding(self) -> None:
@@ -173,7 +175,7 @@ table ip {table} {{
   chain forward {{
     type filter hook forward priority filter;
     iifname "{link}" tcp flags syn tcp option maxseg size set rt mtu
-    oifname "{link}" ct state != established,related drop
+    oifname "{link}" ct state != {{ established, related }} drop
     {only_clusters}
   }}
 }}

@@ -86,6 +86,8 @@ def proxy_configuration(kubeconfig: Path, node: str) -> str:
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
             "kind": "KubeProxyConfiguration",
             "mode": "nftables",
+            # A new endpoint is in use at once: there are few rules here, which are soon written.
+            "nftables": {"minSyncPeriod": "100ms"},
             "clientConnection": {"kubeconfig": str(kubeconfig)},
             "clusterCIDR": POD_RANGE,
             "hostnameOverride": node,

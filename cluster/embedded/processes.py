@@ -24,6 +24,7 @@ from pathlib import Path
 from cluster.shell import CommandError
 
 _GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+_GRACE_OF_HUNG = 1.0  # the same, for a program that does not answer anyway
 _KILLED = 10.0  # seconds that the kernel may take to end a killed process
 _PATIENCE = 10.0  # seconds that a program which ran before may take to answer
 _LOG_TAIL = 1500  # characters of a log that an error quotes
@@ -138,7 +139,7 @@ class Processes:
         names = set(started)
         for program in programs:
             if program.name not in names and not self._becomes_ready(program, _PATIENCE):
-                self.stop(program.name)
+                self.stop(program.name, grace=_GRACE_OF_HUNG)
                 self.start(program)
                 names.add(program.name)
         for program in programs:
