@@ -58,6 +58,23 @@ def short_lived_settings(bootstrap_servers: str, client_id: str) -> dict[str, An
     }
 
 
+class _ClientLog(logging.Filter):
+    """Passes what librdkafka logs, but for what others say better.
+
+    Each failed attempt to connect is a line of its own there; readiness says it once, with the address.
+    """
+
+    _SAID_ELSEWHERE = ("FAIL ", "ERROR ", "CONFWARN ")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to log the record."""
+        return not record.getMessage().startswith(self._SAID_ELSEWHERE)
+
+
+_client_log = logging.getLogger("kafka")
+_client_log.addFilter(_ClientLog())
+
+
 class BrokerConnection:
     """Whether a client has a connection to a broker, from the client's own statistics and errors.
 
@@ -74,7 +91,7 @@ class BrokerConnection:
         return {
             **short_lived_settings(self._bootstrap_servers, client_id),
             "log_level": 6,
-            "logger": logging.getLogger("kafka"),
+            "logger": _client_log,
             "log.connection.close": False,
             "error_cb": self.on_error,
             "stats_cb": self.on_statistics,

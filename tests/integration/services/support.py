@@ -111,6 +111,13 @@ def values(messages: list[Message]) -> Iterator[dict[str, Any]]:
         yield json.loads(message.value() or b"")
 
 
+def headers(message: Message) -> dict[str, str]:
+    """The headers of a message as text."""
+    pairs = message.headers() or []
+    assert isinstance(pairs, list)
+    return {name: value.decode() for name, value in pairs if isinstance(value, bytes)}
+
+
 def produce(bootstrap: str, topic: str, *records: tuple[str | None, bytes], partition: int = -1) -> None:
     """Send records (key, value) and wait until they are acknowledged."""
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "partitioner": "murmur2_random"})

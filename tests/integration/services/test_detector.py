@@ -1,0 +1,115 @@
+"""What the detector does with what it should not get, and while something is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from stockpipeline.adapters.kafka_partitioning import partition_of
+from stockpipeline.api import Topic
+from stockpipeline.cli.history import load
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.ticks import encode_tick
+from stockpipeline.sources.configured import replay_source
+from tests.integration.servers.redis import running_server
+from tests.integration.services.comparison import (
+    TICKS_PER_BAR,
+    assert_signals_are_as_expected,
+    processed_all,
+    signals_in,
+)
+from tests.integration.services.conftest import StartService
+from tests.integration.services.support import (
+    PARTITIONS,
+    create_topics,
+    eventually,
+    headers,
+    pipeline,
+    produce,
+    read_all,
+)
+
+
+def _tick(**changes: object) -> bytes:
+    tick = {
+        "symbol": "IBM",
+        "price": 1.0,
+        "volume": 1,
+        "ts": 1357137000000,
+        "source": "replay",
+        "session": "regular",
+    }
+    return json.dumps({**tick, **changes}).encode()
+
+
+MALFORMED = {
+    "bad-json": b'{"symbol": "IBM", "pri',
+    "bad-fields": b'{"symbol": "IBM"}',
+    "bad-price": _tick(price=-1.0),
+    "bad-volume": _tick(volume=-5),
+    "bad-time": _tick(ts=1357137000000000),
+    "bad-sequence": _tick(seq=0),
+    "unknown-symbol": _tick(symbol="NOPE"),
+}
+NOT_EVEN_TEXT = b"\xff\xfe\x00"
+
+
+def test_what_is_no_tick_goes_to_the_dead_letters_and_changes_nothing(
+    kafka: str, redis: str, start: StartService
+) -> None:
+    config = pipeline("malformed", kafka, redis, replay={"ticksPerBar": TICKS_PER_BAR})
+    create_topics(config)
+    assert load(config) == 0
+    topic = config.names.topic(Topic.TICKS)
+    ticks = list(replay_source(config, SessionCalendar("XNAS")).ticks({}))
+    good = [(tick.symbol, encode_tick(tick)) for tick in ticks]
+    third = len(good) // 3
+    bad = [("IBM", value) for value in MALFORMED.values()]
+    produce(kafka, topic, *good[:third], *bad, *good[third : 2 * third])
+    produce(kafka, topic, (None, NOT_EVEN_TEXT), partition=0)
+    produce(kafka, topic, ("IBM", _tick()), partition=1 - partition_of("IBM", PARTITIONS))
+    produce(kafka, topic, *good[2 * third :])
+    detector = start("detector", config)
+    eventually(lambda: processed_all(config), "all ticks are processed")
+
+    letters = {
+        (headers(message)["reason"], message.value()): message
+        for message in read_all(kafka, config.names.topic(Topic.DEAD_LETTER))
+    }
+    assert letters.keys() == {
+        *MALFORMED.items(),
+        ("bad-json", NOT_EVEN_TEXT),
+        ("wrong-partition", _tick()),
+    }
+    by_place = {(message.partition(), message.offset()): message for message in read_all(kafka, topic)}
+    for letter in letters.values():
+        found = headers(letter)
+        original = by_place[int(found["partition"]), int(found["offset"])]
+        assert (found["topic"], original.value(), original.key()) == (topic, letter.value(), letter.key())
+        assert found["message"]
+    assert_signals_are_as_expected(config, [json.loads(value) for _, value in good])
+    assert detector.metric("stockpipeline_detector_refused_ticks_total") == len(MALFORMED) + 2
+
+
+def test_the_detector_waits_for_redis_and_for_history(
+    kafka: str, start: StartService, tmp_path: Path
+) -> None:
+    with running_server(tmp_path) as server:
+        config = pipeline("waiting", kafka, server.url, replay={"start": "2013-02-01", "ticksPerBar": 10})
+        create_topics(config)
+        server.kill()
+        start("producer", config)
+        detector = start("detector", config)
+        eventually(
+            lambda: f"Redis at {server.url} cannot be used" in detector.checks()["state"], "Redis is missed"
+        )
+        server.start()
+        eventually(lambda: "has no history of" in detector.checks()["state"], "history is missed")
+        assert "stockpipeline history load" in detector.checks()["state"]
+        assert detector.get("/healthz")[0] == 200
+        assert signals_in(config) == []
+        assert load(config) == 0
+        eventually(detector.ready, "the detector is ready")
+        eventually(lambda: processed_all(config), "all ticks are processed")
+        assert signals_in(config)
+        eventually(lambda: 'state="ready"} 5.0' in detector.get("/metrics")[1], "all symbols are ready")
