@@ -22,6 +22,8 @@ Kind = Literal["node", "kind"]
 
 DEFAULT_NAME = "stockpipeline"
 REPO = Path(__file__).resolve().parent.parent
+STATE_ROOT = Path("/var/lib/stockpipeline")
+RUN_ROOT = Path("/run/stockpipeline")
 # Also the name of a network namespace, of a cgroup, and part of file names.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 # Of the default cluster, also in kind-config.yaml; other clusters have them moved by their slot.
@@ -71,7 +73,7 @@ class Settings:
                 f"CLUSTER_NAME={name!r}: use 1 to 40 lower-case letters, digits and dashes, "
                 "with a letter or digit at both ends"
             )
-        state = Path("/var/lib/stockpipeline") / name
+        state = STATE_ROOT / name
         remembered = _remembered(state)
         home = Path(env.get("XDG_CACHE_HOME") or Path(env.get("HOME") or "/root") / ".cache")
         slot = slot_of(name)
@@ -81,7 +83,7 @@ class Settings:
             egress=_egress(env),
             cache=home / "stockpipeline",
             state=state,
-            run=Path("/run/stockpipeline") / name,
+            run=RUN_ROOT / name,
             repo=REPO,
             api_port=_port(env, "API_PORT", remembered, FIRST_API_PORT + slot),
             prometheus_port=_port(env, "PROMETHEUS_PORT", remembered, FIRST_PROMETHEUS_PORT + slot),

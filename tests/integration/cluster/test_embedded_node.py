@@ -98,7 +98,9 @@ def cluster() -> Iterator[Cluster]:
 
 def test_services_names_and_node_ports_reach_a_pod(cluster: Cluster) -> None:
     assert manifests.TEXT in cluster.exec("caller", "get", "http://web.probe.svc.cluster.local/")
-    assert manifests.TEXT in cluster.exec("web", "get", "http://web.probe/"), "a pod reaches itself by its Service"
+    assert manifests.TEXT in cluster.exec("web", "get", "http://web.probe/"), (
+        "a pod reaches itself by its Service"
+    )
     service = cluster.kubectl("get", "-n", "probe", "service/web", "-o", "jsonpath={.spec.clusterIP}")
     assert cluster.exec("caller", "resolve", "web").strip() == service
     local_port = cluster.settings.prometheus_port
