@@ -78,19 +78,23 @@ class KindCluster:
         return False
 
     def images(self) -> set[str]:
-        """The references of all images that every node has."""
+        """The references of all images that every node for ordinary pods has."""
         listed = [
             run(["docker", "exec", node, "ctr", "--namespace", "k8s.io", "images", "list", "--quiet"])
-            for node in self._nodes()
+            for node in self._workers()
         ]
         return set.intersection(*(set(one.stdout.split()) for one in listed)) if listed else set()
 
     def load_image(self, tar: Path, reference: str) -> None:
-        """Load a docker-archive file into every node.
+        """Load a docker-archive file into every node for ordinary pods.
 
         Raises `ValueError` where the nodes do not have `reference` afterwards.
         """
-        run(["kind", "load", "image-archive", tar, "--name", self._settings.name], timeout=_LOAD_LIMIT)
+        run(
+            ["kind", "load", "image-archive", tar, "--name", self._settings.name,
+             "--nodes", ",".join(self._workers())],
+            timeout=_LOAD_LIMIT,
+        )  # fmt: skip
         if reference not in self.images():
             raise ValueError(
                 f"{tar}: holds no image {reference}; remove the file, then `make up` builds it anew"
@@ -145,6 +149,12 @@ class KindCluster:
 
     def _nodes(self) -> list[str]:
         return run(["kind", "get", "nodes", "--name", self._settings.name]).stdout.split()
+
+    def _workers(self) -> list[str]:
+        """Return the nodes that take ordinary pods: kind taints a control plane that has workers."""
+        nodes = self._nodes()
+        control_plane = f"{self._settings.name}-control-plane"
+        return [node for node in nodes if not node.startswith(control_plane)] or nodes
 
     def _nodes_ready(self) -> bool:
         with contextlib.suppress(CommandError):
