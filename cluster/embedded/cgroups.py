@@ -13,6 +13,7 @@ from pathlib import Path
 from cluster.shell import wait_until
 
 _ROOT = Path("/sys/fs/cgroup")
+_REQUIRED = ("cpu", "cpuset", "memory", "pids")  # by the kubelet
 _SYSTEM = "system"  # the group of the node's own programs, beside the kubelet's `kubepods`
 
 
@@ -46,14 +47,27 @@ class ControlGroup:
         for folder in self.folders:
             folder.mkdir(exist_ok=True)
         if self._unified:
-            controllers = (self._root / "cgroup.controllers").read_text().split()
-            (self._root / "cgroup.subtree_control").write_text(" ".join(f"+{c}" for c in controllers))
+            for controller in (self._root / "cgroup.controllers").read_text().split():
+                self._enable(controller)
         else:
             cpuset = self._root / "cpuset" / self.name[1:]
             for file in ("cpuset.cpus", "cpuset.mems"):  # empty in a new group, which could then run nothing
                 if (cpuset / file).exists() and not (cpuset / file).read_text().strip():
                     (cpuset / file).write_text((cpuset.parent / file).read_text())
         self.members_file.parent.mkdir(exist_ok=True)
+
+    def _enable(self, controller: str) -> None:
+        """Let groups below the root use a controller (version 2)."""
+        file = self._root / "cgroup.subtree_control"
+        try:
+            with file.open("a") as stream:
+                stream.write(f"+{controller} ")
+        except OSError as error:
+            if controller in _REQUIRED:
+                raise RuntimeError(
+                    f"{file}: cannot enable {controller}: {error.strerror}; in a container, the processes of "
+                    "its top control group are in the way: give it the machine's own (--cgroupns=host)"
+                ) from error
 
     def pids(self, below: str = "") -> set[int]:
         """Return the processes in the group, or in its subgroup `below`, and in all groups below that."""

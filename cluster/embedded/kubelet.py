@@ -55,7 +55,7 @@ def kubelet_configuration(folders: KubeletFolders, authority: Path, serving: Cer
             # A developer's disk is often fuller than a server's: neither evict pods nor remove images for it.
             "evictionHard": {},
             "imageGCHighThresholdPercent": 100,
-            # Images are loaded, never pulled, so two at a time is no use; sync less often than on a server.
+            # Changes arrive by watches; these are only the intervals of looking again.
             "syncFrequency": "2m",
             "fileCheckFrequency": "1h",
             "httpCheckFrequency": "1h",

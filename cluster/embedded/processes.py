@@ -33,7 +33,11 @@ _LOG_LIMIT = 8 << 20  # bytes; a longer log is set aside when its program starts
 # through every exec.
 _BECOME = (
     'read -r line </proc/$$/stat && printf "%s\\n" "$line" >"$1.new" && mv "$1.new" "$1" || exit 1; '
-    '[ -z "$3" ] || echo $$ >"$3" || exit 1; exec >>"$2" 2>&1; shift 3; exec "$@"'
+    '[ -z "$3" ] || echo $$ >"$3" || exit 1; '
+    # Containers inherit containerd's limit of open files, which a login shell keeps low. Not without any
+    # limit: some programs make a table of that size.
+    'files=$(ulimit -H -n); [ "$files" -le 1048576 ] 2>/dev/null || files=1048576; ulimit -n "$files"; '
+    'exec >>"$2" 2>&1; shift 3; exec "$@"'
 )
 
 

@@ -21,9 +21,8 @@ type provisioner struct {
 	node string
 }
 
-// Provision makes an empty folder for the claim. Group-writable by everyone, because
-// the claim's pods run as users that are not known here and hostPath-like volumes
-// get no fsGroup from the kubelet.
+// Provision makes an empty folder for the claim, open to everyone: its pods run as
+// users that are not known here, and need not name an fsGroup.
 func (p *provisioner) Provision(_ context.Context, options controller.ProvisionOptions) (*corev1.PersistentVolume, controller.ProvisioningState, error) {
 	path := filepath.Join(p.root, fmt.Sprintf("%s_%s_%s", options.PVName, options.PVC.Namespace, options.PVC.Name))
 	if err := os.MkdirAll(path, 0o777); err != nil {

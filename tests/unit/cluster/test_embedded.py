@@ -131,7 +131,7 @@ def test_control_groups_of_version_2_lie_in_the_one_tree(tmp_path: Path) -> None
     group = ControlGroup("mine", tmp_path)
     group.create()
     assert group.folders == [tmp_path / "mine"]
-    assert (tmp_path / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
+    assert (tmp_path / "cgroup.subtree_control").read_text().split() == ["+cpu", "+memory", "+pids"]
     (tmp_path / "mine" / "kubepods" / "pod1").mkdir(parents=True)
     (tmp_path / "mine" / "kubepods" / "pod1" / "cgroup.procs").write_text("7\n8\n")
     assert group.pids() == group.pids("kubepods") == {7, 8}
