@@ -56,7 +56,13 @@ def _parse(path: Path, text: str) -> Any:
 
 
 def _mistakes(error: ValidationError) -> Iterator[str]:
-    for mistake in error.errors(include_url=False):
+    mistakes = error.errors(include_url=False)
+    places = [mistake["loc"] for mistake in mistakes]
+    for mistake in mistakes:
+        depth = len(mistake["loc"])
+        if any(len(place) > depth and place[:depth] == mistake["loc"] for place in places):
+            # "too few symbols", because those that are there are wrong: the inner mistake says it all.
+            continue
         field = ".".join(str(part) for part in mistake["loc"]) or "the document"
         if mistake["type"] == "missing" or not mistake["loc"]:
             yield f"{field}: {mistake['msg']}"

@@ -1,0 +1,122 @@
+"""Which messages reach the core, and what becomes of the others."""
+
+import json
+
+import pytest
+from confluent_kafka import KafkaError, Message
+from prometheus_client import CollectorRegistry
+
+from stockpipeline.adapters.kafka_client import KafkaFatal
+from stockpipeline.detector.intake import Intake
+from stockpipeline.market.ticks import Tick
+from stockpipeline.runtime.metrics import DetectorMetrics
+from stockpipeline.signals.detector import Outcome, TickResult
+from stockpipeline.signals.signal import Signal
+
+SIGNAL = Signal("id", "test/demo", "IBM", "rule", "buy", 1.0, 1, "2013-01-02", {}, 1.0, "replay")
+TS = 1357137000000
+
+
+class FakeCore:
+    """Answers each tick with the outcome that its price stands for."""
+
+    OUTCOMES = (
+        Outcome.ACCEPTED,
+        Outcome.OUT_OF_ORDER,
+        Outcome.LATE,
+        Outcome.DUPLICATE,
+        Outcome.UNKNOWN_SYMBOL,
+    )
+
+    def __init__(self) -> None:
+        self.ticks: list[Tick] = []
+
+    def on_tick(self, tick: Tick) -> TickResult:
+        self.ticks.append(tick)
+        outcome = self.OUTCOMES[int(tick.price) - 1]
+        return TickResult(outcome, (SIGNAL,) if outcome.accepted else ())
+
+
+class FakeOutput:
+    def __init__(self) -> None:
+        self.signals: list[tuple[Signal, Message]] = []
+        self.letters: list[tuple[Message, str]] = []
+
+    def add_signal(self, signal: Signal, tick: Message) -> None:
+        self.signals.append((signal, tick))
+
+    def add_dead_letter(self, message: Message, reason: str, explanation: str) -> None:
+        assert explanation
+        self.letters.append((message, reason))
+
+
+class Parts:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.core, self.output = FakeCore(), FakeOutput()
+        metrics = DetectorMetrics(self.registry, "demo")
+        self.intake = Intake(self.core, self.output, {"IBM": 0, "AAPL": 1}, metrics)
+
+    def refused(self, reason: str) -> float | None:
+        return self.registry.get_sample_value(
+            "stockpipeline_detector_refused_ticks_total", {"pipeline": "demo", "reason": reason}
+        )
+
+
+def tick(symbol: str = "IBM", price: float = 1, partition: int = 0, ts: int = TS) -> Message:
+    fields = {
+        "symbol": symbol,
+        "price": price,
+        "volume": 1,
+        "ts": ts,
+        "source": "replay",
+        "session": "regular",
+    }
+    return Message("ticks", partition, 7, symbol.encode(), json.dumps(fields).encode())
+
+
+def test_accepted_ticks_change_their_symbol_and_give_signals() -> None:
+    parts = Parts()
+    messages = [tick(ts=TS), tick("AAPL", 2, partition=1, ts=TS + 5), tick(ts=TS + 9)]
+    assert parts.intake.take(messages) == {"IBM", "AAPL"}
+    assert [message for _, message in parts.output.signals] == messages
+    assert parts.intake.event_times == {"IBM": TS + 9, "AAPL": TS + 5}
+    assert parts.output.letters == []
+    assert parts.registry.get_sample_value("stockpipeline_detector_ticks_total", {"pipeline": "demo"}) == 3
+
+
+def test_late_and_duplicate_ticks_are_only_counted() -> None:
+    parts = Parts()
+    assert parts.intake.take([tick(price=3), tick(price=4), tick(price=4)]) == set()
+    assert (parts.refused("late"), parts.refused("duplicate")) == (1, 2)
+    assert (parts.output.letters, parts.intake.event_times) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "seen_by_core"),
+    [
+        (Message("ticks", 0, 7, b"IBM", b"nonsense"), "bad-json", False),
+        (Message("ticks", 0, 7, b"IBM", None), "bad-json", False),
+        (tick(price=-1), "bad-price", False),
+        (tick("NOPE"), "unknown-symbol", False),
+        (tick("AAPL", partition=0), "wrong-partition", False),
+        (tick(price=5), "unknown-symbol", True),
+    ],
+)
+def test_what_is_no_tick_of_the_partition_becomes_a_dead_letter(
+    message: Message, reason: str, seen_by_core: bool
+) -> None:
+    parts = Parts()
+    assert parts.intake.take([message]) == set()
+    assert parts.output.letters == [(message, reason)]
+    assert parts.refused(reason) == 1
+    assert bool(parts.core.ticks) == seen_by_core
+
+
+def test_a_passing_error_is_skipped_and_a_fatal_one_ends_the_process() -> None:
+    parts = Parts()
+    passing = Message("ticks", 0, error=KafkaError(KafkaError._TRANSPORT, "lost"))
+    assert parts.intake.take([passing, tick()]) == {"IBM"}
+    fatal = Message("ticks", 0, error=KafkaError(KafkaError._FENCED, "fenced", fatal=True))
+    with pytest.raises(KafkaFatal, match="fenced"):
+        parts.intake.take([fatal])
