@@ -115,6 +115,18 @@ def test_a_longer_history_replaces_the_bars_that_it_contains(market: Any, ticks:
     assert signals(reloaded, ticks[205:]) == signals(detector, ticks[205:])
 
 
+def test_a_replaced_history_is_the_usual_one_after_the_next_restart(market: Any, ticks: list[Tick]) -> None:
+    topic, detector = Topic(), market.detector(RULES)
+    signals(detector, ticks[:205])
+    topic.write(detector)
+    longer = BarSeries.from_bars([*market.history, *market.future[:15]])
+    reloaded = market.detector(RULES, longer)
+    reloaded.restore("AAPL", topic.records)
+    signals(reloaded, ticks[205:235])
+    topic.write(reloaded)
+    assert market.detector(RULES, longer).restore("AAPL", topic.records) is Restored.EXACT
+
+
 def test_a_history_that_covers_the_forming_bar_replaces_it(market: Any, ticks: list[Tick]) -> None:
     topic, detector = Topic(), market.detector(RULES)
     signals(detector, ticks[:205])
