@@ -10,7 +10,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ import helm_python
 import kopf
 import yaml
 
+from stockpipeline_operator.helm.chart import parse_manifest
 from stockpipeline_operator.kube.client import KubeClient, Object
 from stockpipeline_operator.kube.resources import (
     CONFIG_MAP,
@@ -173,7 +174,9 @@ class Cluster:
 class Operator(ServerProcess):
     """The operator's program, with the rights that its chart gives it."""
 
-    def __init__(self, kubeconfig: Path, directory: Path, kafka: str, redis: str) -> None:
+    def __init__(
+        self, kubeconfig: Path, directory: Path, kafka: str, redis: str, namespaces: str = ""
+    ) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         variables = {
             "KUBECONFIG": kubeconfig,
@@ -184,6 +187,7 @@ class Operator(ServerProcess):
             "STOCKPIPELINE_OPERATOR_KAFKA_BOOTSTRAP_SERVERS": kafka,
             "STOCKPIPELINE_OPERATOR_REDIS_URL": redis,
             "STOCKPIPELINE_OPERATOR_DELETION_DEADLINE_SECONDS": DELETION_DEADLINE_SECONDS,
+            "STOCKPIPELINE_OPERATOR_NAMESPACES": namespaces,
         }
         arguments = ["env", *(f"{name}={value}" for name, value in variables.items()), str(PROGRAM)]
         super().__init__(arguments, directory / "operator.log", self._is_up)
@@ -213,20 +217,27 @@ class Operator(ServerProcess):
         return self.read("/readyz")[0] == 200
 
 
-def install_rights(cluster: Cluster, directory: Path) -> Path:
-    """Install CRD and RBAC of the operator's chart; return a kubeconfig of the operator's account."""
+def install_rights(
+    cluster: Cluster, directory: Path, name: str = OPERATOR_NAME, namespaces: Sequence[str] = ()
+) -> Path:
+    """Install CRD and RBAC of the operator's chart as the release `name`; return its kubeconfig."""
     chart = helm_python.Chart.load(REPO / "charts" / "stockpipeline-operator")
-    values = {"image": {"tag": "test"}, "services": {"image": {"tag": "test"}}}
-    rendered = chart.render(values, name=OPERATOR_NAME, namespace=OPERATOR_NAMESPACE)
+    tags: Object = {"image": {"tag": "test"}, "services": {"image": {"tag": "test"}}}
+    values = tags | {"watchNamespaces": list(namespaces)}
+    rendered = chart.render(values, name=name, namespace=OPERATOR_NAMESPACE)
     kubectl = cluster.server.kubectl
-    kubectl("create", "namespace", OPERATOR_NAMESPACE)
+    if cluster.client.get(f"/api/v1/namespaces/{OPERATOR_NAMESPACE}") is None:
+        kubectl("create", "namespace", OPERATOR_NAMESPACE)
     for template in ("crd", "service-account", "rbac"):
-        text = rendered[f"stockpipeline-operator/templates/{template}.yaml"]
-        kubectl("apply", "--server-side", "--namespace", OPERATOR_NAMESPACE, "--filename", "-", input=text)
+        for document in parse_manifest(rendered[f"stockpipeline-operator/templates/{template}.yaml"]):
+            place = document["metadata"].get("namespace", OPERATOR_NAMESPACE)
+            kubectl(
+                "apply", "--server-side", "--namespace", place, "--filename", "-", input=json.dumps(document)
+            )  # fmt: skip
     kubectl("wait", "--for=condition=Established", "crd/stockpipelines.stockpipeline.dev", "--timeout=30s")
-    token = kubectl("create", "token", OPERATOR_NAME, "--namespace", OPERATOR_NAMESPACE).strip()
+    token = kubectl("create", "token", name, "--namespace", OPERATOR_NAMESPACE).strip()
     config = yaml.safe_load(cluster.server.kubeconfig.read_text())
     config["users"][0]["user"] = {"token": token}
-    path = directory / "operator.kubeconfig"
+    path = directory / f"{name}.kubeconfig"
     path.write_text(yaml.safe_dump(config))
     return path

@@ -1,0 +1,40 @@
+"""An operator that serves a list of namespaces, with rights in those only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stockpipeline_operator.kube.resources import DEPLOYMENT
+from tests.integration.operator.harness import Cluster, Operator, eventually, install_rights, pipeline
+
+
+@pytest.fixture
+def limited(cluster: Cluster, the_operator: Operator, kafka: str, redis: str, tmp_path: Path) -> Operator:
+    """An operator for the namespace "desk" alone; the one for all namespaces is stopped."""
+    the_operator.kill()
+    for name in ("desk", "elsewhere"):
+        cluster.server.kubectl("create", "namespace", name)
+    kubeconfig = install_rights(cluster, tmp_path, "limited", ["desk"])
+    return Operator(kubeconfig, tmp_path, kafka, redis, namespaces="desk")
+
+
+def test_it_serves_its_namespaces_and_no_others(cluster: Cluster, limited: Operator) -> None:
+    cluster.apply(pipeline("ours", namespace="desk"))
+    cluster.apply(pipeline("theirs", namespace="elsewhere"))
+    limited.start()
+    try:
+        cluster.settled("ours", namespace="desk")
+        # Found by the watch, long before the next resync.
+        cluster.server.kubectl("delete", "deployment", "ours-detector", "--namespace", "desk")
+        eventually(
+            lambda: cluster.get(DEPLOYMENT, "ours-detector", "desk"),
+            "the Deployment to come back",
+            seconds=15,
+        )
+        cluster.delete("ours", namespace="desk")
+    finally:
+        limited.stop()
+    assert "status" not in cluster.pipeline("theirs", "elsewhere")
+    assert "finalizers" not in cluster.pipeline("theirs", "elsewhere")["metadata"]
