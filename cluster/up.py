@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 from cluster import deploy, environment, imagebuild, prerequisites
 from cluster.backend import Cluster
+from cluster.embedded.locked import locked
 from cluster.embedded.node import EmbeddedNode
 from cluster.embedded.packages import DEBIAN_PACKAGES as NODE_PACKAGES
 from cluster.kind import KindCluster
@@ -70,18 +70,6 @@ def down(settings: Settings, progress: Progress) -> None:
         cluster_of(settings).down(progress)
 
 
-@contextlib.contextmanager
-def exclusive(settings: Settings) -> Iterator[None]:
-    """Let one `up` or `down` of a cluster at a time do its work; a second one waits.
-
-    The lock lies beside the cluster's run folder, which `down` removes.
-    """
-    path = settings.run.with_name(f"{settings.name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Another command works on the cluster {settings.name}; waiting for it to end.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def exclusive(settings: Settings) -> AbstractContextManager[None]:
+    """Let one `up` or `down` of a cluster at a time do its work; a second one waits."""
+    return locked(settings.run.with_name(f"{settings.name}.command.lock"))
