@@ -47,7 +47,7 @@ def ensure(config: helm_python.Config, chart: Path, name: str, namespace: str, v
         return "unchanged"
     if status not in ("absent", "deployed"):
         good = [
-            revision["version"]
+            revision["revision"]
             for revision in config.history(name)
             if revision["status"] in ("deployed", "superseded")
         ]
