@@ -9,13 +9,15 @@ import urllib.request
 
 import pytest
 
-from cluster.deploy import EXAMPLE, EXAMPLE_KEY
+from cluster.deploy import BACKENDS_NAMESPACE, EXAMPLE, EXAMPLE_KEY
 from cluster.settings import REPO
 from cluster.shell import run, wait_until
 from tests.kind.conftest import Machine
 
 NAMESPACE, PIPELINE = EXAMPLE_KEY
 NODES = {"stockpipeline-kind-control-plane", "stockpipeline-kind-worker"}
+READY_TIMEOUT = 180.0
+KAFKA_DATA = "/var/lib/kafka/data"
 COMPONENTS = {"operator", "producer", "detector", "kafka", "redis", "prometheus", "alertmanager"}
 
 
@@ -97,19 +99,24 @@ def test_up_heals_a_cluster_whose_nodes_were_stopped(live: Machine) -> None:
     run(["docker", "stop", *NODES], timeout=120)
     assert not live.cluster.running()
     live.make("up")
-    assert ready_nodes(live) == NODES
-    assert is_ready(live)
+    wait_until(lambda: ready_nodes(live) == NODES, READY_TIMEOUT, "both nodes are Ready again")
+    wait_until(lambda: is_ready(live), READY_TIMEOUT, f"{NAMESPACE}/{PIPELINE} is Ready again")
 
 
 def test_delete_leaves_nothing_of_the_pipeline(live: Machine) -> None:
     live.kubectl("delete", "--filename", str(REPO / EXAMPLE), "--timeout=120s")
-    label = f"stockpipeline.dev/pipeline={PIPELINE}"
-    left = live.kubectl(
-        "get", "deployments,services,configmaps,serviceaccounts,secrets", "--namespace", NAMESPACE,
-        "--selector", label, "--output", "name",
-    )  # fmt: skip
-    assert left == ""
-    releases = live.kubectl(
-        "get", "secrets", "--namespace", NAMESPACE, "--selector", "owner=helm", "--output", "name"
-    )
-    assert releases == ""
+    for kinds, selector in (
+        ("deployments,services,configmaps,serviceaccounts", f"stockpipeline.dev/pipeline={PIPELINE}"),
+        ("secrets", f"owner=helm,name={PIPELINE}"),
+    ):
+        found = live.kubectl("get", kinds, "-n", NAMESPACE, "--selector", selector, "--output", "name")
+        assert found == ""
+    key = f"{NAMESPACE}.{PIPELINE}"
+    assert in_backend(live, "redis-0", "redis-cli", "--scan", "--pattern", f"{key}:*") == []
+    # Kafka renames the folder of a topic's partition at once and removes it a minute later.
+    folders = in_backend(live, "kafka-0", "ls", KAFKA_DATA)
+    assert [one for one in folders if one.startswith(key) and not one.endswith("-delete")] == []
+
+
+def in_backend(machine: Machine, pod: str, *command: str) -> list[str]:
+    return machine.kubectl("exec", "-n", BACKENDS_NAMESPACE, pod, "--", *command).split()
