@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cluster.artifacts import cached
 from cluster.imagebuild import base as own_base
-from cluster.imagebuild.jars import kafka_jars
+from cluster.imagebuild.contexts import CONTEXTS
 from cluster.imagebuild.recipes import NAMES, Recipe, chosen
 from cluster.imagebuild.registries import Registries
 from cluster.imagebuild.store import Store
@@ -106,7 +106,7 @@ class _Builder:
             repo / recipe.containerfile,
             repo,
             base=self.base,
-            contexts={"jars": kafka_jars(self.settings)} if recipe.jars else None,
+            contexts={name: CONTEXTS[name](self.settings) for name in recipe.made},
             secrets=self.secrets,
         )
         self.store.save(image.reference, archive)

@@ -35,6 +35,7 @@ def ensure(store: Store, repo: Path, registries: Registries) -> str:
         with tempfile.TemporaryDirectory(prefix="stockpipeline-base-") as context:
             _bootstrap(repo, registries, Path(context))
             store.build(reference, repo / "images/base/Containerfile", Path(context))
+        store.forget_others(REPOSITORY, reference)
     return reference
 
 

@@ -15,7 +15,7 @@ class Recipe:
 
     name: str
     inputs: tuple[str, ...] = ()
-    jars: bool = False  # whether the build gets Kafka's jars as the build context `jars`
+    made: tuple[str, ...] = ()  # what is made before, by name (`contexts.py`): its build contexts
 
     @property
     def containerfile(self) -> str:
@@ -49,7 +49,7 @@ LANES: tuple[tuple[Recipe, ...], ...] = (
             ),
         ),
     ),
-    (Recipe("kafka", jars=True), Recipe("redis"), Recipe("prometheus")),
+    (Recipe("kafka", made=("jars",)), Recipe("redis"), Recipe("prometheus", made=("discovery",))),
 )
 NAMES = tuple(recipe.name for lane in LANES for recipe in lane)
 

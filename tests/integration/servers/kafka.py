@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from cluster.imagebuild.jars import kafka_jars
+from cluster.imagebuild.contexts import kafka_jars
 from cluster.settings import Settings
 
 from .process import ServerError, ServerProcess, free_port
@@ -84,6 +84,8 @@ def _settings(data: Path, port: int, controller_port: int) -> dict[str, str]:
         # A restarted broker waits until the session of the killed one ends (9 s by default).
         "broker.session.timeout.ms": "1000",
         "broker.heartbeat.interval.ms": "200",
+        # By default half of this heap.
+        "log.cleaner.dedupe.buffer.size": "8388608",
     }
 
 

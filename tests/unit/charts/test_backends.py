@@ -1,0 +1,174 @@
+"""The chart of the backends: every object is valid, locked down, and called what others rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from helm_python import Chart, HelmValuesError
+
+CHART = Path(__file__).parents[3] / "charts" / "stockpipeline-backends"
+NAMESPACE = "stockpipeline-backends"
+KUBERNETES = "1.34"
+
+Object = dict[str, Any]
+
+
+def render(values: dict[str, Any] | None = None) -> list[Object]:
+    manifests = Chart.load(CHART).render(values=values or {}, name="backends", namespace=NAMESPACE)
+    return [found for text in manifests.values() for found in yaml.safe_load_all(text) if found]
+
+
+def one(objects: list[Object], kind: str, name: str) -> Object:
+    (found,) = [each for each in objects if each["kind"] == kind and each["metadata"]["name"] == name]
+    return found
+
+
+def pods(objects: list[Object]) -> Iterator[tuple[str, Object]]:
+    for each in objects:
+        if each["kind"] in ("StatefulSet", "Deployment"):
+            yield each["metadata"]["name"], each["spec"]["template"]
+
+
+EVERYTHING = {
+    "imagePullSecrets": [{"name": "registry"}],
+    "kafka": {"storage": {"size": "10Gi", "storageClassName": "fast"}},
+    "prometheus": {"nodePort": 30090, "discovery": "builtin"},
+    "alertmanager": {"webhookUrl": "http://hooks.example/alert?token=1"},
+    "networkPolicy": {"enabled": True},
+}
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
+def test_every_object_is_valid(values: dict[str, Any]) -> None:
+    for each in render(values):
+        kubernetes_validate.validate(each, KUBERNETES, strict=True)
+        if not each["kind"].startswith("Cluster"):
+            assert each["metadata"]["namespace"] == NAMESPACE
+
+
+def test_rendering_twice_gives_the_same() -> None:
+    assert render() == render()
+
+
+def test_services_are_called_what_pipelines_and_the_operator_default_to() -> None:
+    objects = render()
+    workloads = dict(pods(objects))
+    for name, port in {"kafka": 9092, "redis": 6379, "prometheus": 9090, "alertmanager": 9093}.items():
+        spec = one(objects, "Service", name)["spec"]
+        assert [each["port"] for each in spec["ports"]] == [port]
+        assert spec["selector"].items() <= workloads[name]["metadata"]["labels"].items()
+        targets = {each["name"]: each["containerPort"] for each in ports_of(workloads[name])}
+        assert targets[spec["ports"][0]["targetPort"]] == port
+    assert one(objects, "Service", "kafka-headless")["spec"]["clusterIP"] == "None"
+
+
+def ports_of(template: Object) -> list[Object]:
+    return [port for container in template["spec"]["containers"] for port in container["ports"]]
+
+
+def test_kafka_tells_clients_a_name_that_resolves_in_every_namespace() -> None:
+    settings = one(render(), "ConfigMap", "kafka")["data"]["server.properties"].splitlines()
+    assert f"advertised.listeners=PLAINTEXT://kafka.{NAMESPACE}.svc:9092" in settings
+
+
+def test_pods_pass_the_restricted_profile() -> None:
+    for name, template in pods(render()):
+        spec = template["spec"]
+        pod = spec["securityContext"]
+        assert pod["runAsNonRoot"] is True, name
+        assert pod["runAsUser"] == 10001
+        assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in spec["containers"]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert {"requests", "limits"} <= container["resources"].keys()
+            assert {"livenessProbe", "readinessProbe"} <= container.keys()
+        kinds = {key for volume in spec["volumes"] for key in volume if key != "name"}
+        assert kinds <= {"configMap", "secret", "emptyDir"}
+
+
+def test_all_pods_together_ask_for_less_than_a_gibibyte() -> None:
+    requested = sum(
+        int(container["resources"]["requests"]["memory"].removesuffix("Mi"))
+        for _, template in pods(render())
+        for container in template["spec"]["containers"]
+    )
+    assert requested < 1024
+
+
+def test_every_pod_is_scraped() -> None:
+    for _, template in pods(render()):
+        assert template["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+        assert "metrics" in [port["name"] for port in ports_of(template)]
+
+
+def test_only_prometheus_talks_to_the_api_and_may_only_find_pods() -> None:
+    objects = render()
+    mounted = {name: template["spec"]["automountServiceAccountToken"] for name, template in pods(objects)}
+    assert mounted == {"kafka": False, "redis": False, "prometheus": True, "alertmanager": False}
+    (role,) = [each for each in objects if each["kind"] == "ClusterRole"]
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+
+
+@pytest.mark.parametrize(
+    ("values", "restarted"),
+    [
+        ({"kafka": {"retention": {"hours": 1}}}, "kafka"),
+        ({"redis": {"maxMemory": "64mb"}}, "redis"),
+        ({"prometheus": {"scrapeInterval": "15s"}}, "prometheus"),
+        ({"alertmanager": {"webhookUrl": "http://hooks.example"}}, "alertmanager"),
+    ],
+    ids=["kafka", "redis", "prometheus", "alertmanager"],
+)
+def test_a_changed_setting_restarts_the_pod_that_reads_it_and_no_other(
+    values: dict[str, Any], restarted: str
+) -> None:
+    before, after = dict(pods(render())), dict(pods(render(values)))
+    assert [name for name in before if before[name] != after[name]] == [restarted]
+
+
+def test_the_image_is_the_one_in_the_values() -> None:
+    values = {
+        "redis": {"image": {"repository": "registry.example/redis", "tag": "abc", "pullPolicy": "Always"}}
+    }
+    for container in dict(pods(render(values)))["redis"]["spec"]["containers"]:
+        assert container["image"] == "registry.example/redis:abc"
+        assert container["imagePullPolicy"] == "Always"
+
+
+def test_prometheus_is_on_a_node_port_only_where_asked_for() -> None:
+    assert one(render(), "Service", "prometheus")["spec"]["type"] == "ClusterIP"
+    spec = one(render({"prometheus": {"nodePort": 30090}}), "Service", "prometheus")["spec"]
+    assert spec["type"] == "NodePort"
+    assert spec["ports"][0]["nodePort"] == 30090
+
+
+def test_claims_name_a_storage_class_only_where_one_is_chosen() -> None:
+    def claim(values: dict[str, Any]) -> Object:
+        found: Object = one(render(values), "StatefulSet", "kafka")["spec"]["volumeClaimTemplates"][0]["spec"]
+        return found
+
+    assert "storageClassName" not in claim({})
+    assert claim(EVERYTHING)["storageClassName"] == "fast"
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"kafka": {"heap": "lots"}}, "/kafka/heap"),
+        ({"prometheus": {"nodePort": 9090}}, "/prometheus/nodePort"),
+        ({"redis": {"maxmemory": "1gb"}}, "/redis"),
+        ({"alertmanager": {"webhookUrl": "hooks.example"}}, "/alertmanager/webhookUrl"),
+    ],
+    ids=["heap", "port", "misspelt", "url"],
+)
+def test_wrong_values_are_refused_with_their_place(values: dict[str, Any], where: str) -> None:
+    with pytest.raises(HelmValuesError, match=where):
+        render(values)
