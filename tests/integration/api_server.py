@@ -10,6 +10,8 @@ is no controller manager and no kubelet: objects are stored, validated, defaulte
 from __future__ import annotations
 
 import http.client
+import os
+import shutil
 import socket
 import ssl
 import tempfile
@@ -26,6 +28,7 @@ from cluster.settings import Settings
 from cluster.shell import run
 
 LOOPBACK = "127.0.0.1"
+_PREFIX = "stockpipeline-api-"  # of the folders, then the pid of the test run
 _START_ATTEMPTS = 3  # between choosing a free port and using it, another process may take it
 
 
@@ -51,13 +54,24 @@ def api_server(programs: Path | None = None) -> Iterator[ApiServer]:
     """
     if programs is None:
         programs = node_programs(Settings.from_environment().cache)
-    with tempfile.TemporaryDirectory(prefix="stockpipeline-api-") as folder:
+    _clear_after_killed_tests()
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
         root = Path(folder)
         processes = Processes(root / "run", root / "logs")
         try:
             yield _start(programs, root, processes)
         finally:
             processes.stop(*processes.names(), grace=0)  # nothing of theirs is kept
+
+
+def _clear_after_killed_tests() -> None:
+    """Stop and remove what test runs left that were killed before they could do so."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = folder.name.removeprefix(_PREFIX).split("-")[0]
+        if not Path(f"/proc/{owner}").exists():
+            left = Processes(folder / "run", folder / "logs")
+            left.stop(*left.names(), grace=0)
+            shutil.rmtree(folder, ignore_errors=True)  # another run may be clearing it too
 
 
 def _start(programs: Path, root: Path, processes: Processes) -> ApiServer:
