@@ -80,8 +80,8 @@ _OUTSIDE_SESSION = TickResult(Outcome.OUTSIDE_SESSION, ())
 
 
 _Evaluation = tuple[Latch, tuple[int, ...], float]
-"""A latch whose rule can be evaluated until the next closed bar, what the rule reads of the forming bar, and its
-confidence. A plain tuple: Python unpacks that several times faster than a named one."""
+"""A latch whose rule can be evaluated until the next closed bar, what the rule reads of the forming bar, and
+its confidence. A plain tuple: Python unpacks that several times faster than a named one."""
 
 
 class SymbolDetector:

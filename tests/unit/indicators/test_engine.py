@@ -138,6 +138,7 @@ def test_a_flat_series_gives_no_values(function: str) -> None:
     plan = Plan([Indicator(name="x", function=function)])
     engine = IndicatorEngine(plan, BarSeries.from_bars([flat(day) for day in range(300)]))
     assert all(math.isnan(value) for value in engine.peek(*fields(flat(300)))[5:])
+    assert all(math.isnan(value) for value in engine.past[0][5:])
     assert not any(math.isnan(value) for value in engine.peek(50.0, 52.0, 49.0, 51.0, 100.0)[5:])
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stockpipeline.api import DEFAULT_RULES, Rule, Side
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.ticks import Tick
-from stockpipeline.signals.detector import Detector, Restored
+from stockpipeline.signals.detector import Detector, Outcome, Restored
 from stockpipeline.signals.state import BrokenState, symbol_of
 from stockpipeline.sources.bridge import bridge
 
@@ -148,6 +148,15 @@ def test_a_changed_rule_gets_a_fresh_latch_and_the_others_keep_theirs(market: An
     restarted = market.detector(rules)
     restarted.restore("AAPL", topic.records)
     assert [signal.rule for signal in restarted.on_tick(market.tick(20.0, day=1)).signals] == ["changed"]
+
+
+def test_a_repeated_trade_is_known_after_a_restart(market: Any) -> None:
+    topic, detector = Topic(), market.detector()
+    detector.on_tick(market.tick(20.0))
+    topic.write(detector)
+    restarted = market.detector()
+    restarted.restore("AAPL", topic.records)
+    assert restarted.on_tick(market.tick(20.0)).outcome is Outcome.DUPLICATE
 
 
 def test_missing_bars_are_noticed(market: Any, ticks: list[Tick]) -> None:
