@@ -1,0 +1,40 @@
+"""The whole core against an independent computation: same bars and ticks, same signals, to the last bit."""
+
+from datetime import date
+
+import msgspec
+import pytest
+
+from stockpipeline.api import DEFAULT_INDICATORS, DEFAULT_RULES
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.packaged import packaged_bars
+from stockpipeline.market.sessions import session_date
+from stockpipeline.signals.detector import Detector
+from stockpipeline.signals.offline import detect
+from stockpipeline.sources.replay import ReplaySource
+from tests.oracle import Ohlcv, expected_signals
+
+
+@pytest.mark.parametrize(("start", "end"), [("2008-09-15", "2008-10-31"), ("2012-10-15", "2012-11-30")])
+def test_a_replay_gives_the_signals_of_an_independent_computation(
+    calendar: SessionCalendar, start: str, end: str
+) -> None:
+    bars = {symbol: packaged_bars(symbol) for symbol in ("AAPL", "MSFT")}
+    source = ReplaySource("replay", bars, calendar, date.fromisoformat(start), date.fromisoformat(end), 20)
+    histories = {symbol: source.history(symbol).last(250) for symbol in bars}
+    detector = Detector("default/demo", DEFAULT_INDICATORS, DEFAULT_RULES, calendar)
+    signals = [msgspec.to_builtins(signal) for signal in detect(detector, histories, source.ticks({}))]
+    expected = expected_signals(
+        "default/demo",
+        {
+            symbol: [
+                Ohlcv(session_date(bar.session), bar.open, bar.high, bar.low, bar.close, bar.volume)
+                for bar in history
+            ]
+            for symbol, history in histories.items()
+        },
+        (msgspec.to_builtins(tick) for tick in source.ticks({})),
+    )
+    assert len(expected) > 10
+    assert {signal.pop("confidence") for signal in signals} == {1.0}
+    assert signals == expected
