@@ -118,8 +118,10 @@ def pip_settings(environment: Mapping[str, str], files: list[Path]) -> str:
         if parser.has_section(section):
             values |= {key: value for key, value in parser.items(section) if key in _PIP_KEYS}
     for key in _PIP_KEYS:
-        if value := environment.get("PIP_" + key.upper().replace("-", "_")):
-            values[key] = value
+        # pip's option --timeout is called default-timeout in the environment too.
+        for variable in (key, f"default-{key}"):
+            if value := environment.get("PIP_" + variable.upper().replace("-", "_")):
+                values[key] = value
     # A value of several lines goes on with indented ones.
     lines = [f"{key} = {value}".replace("\n", "\n  ") for key, value in sorted(values.items())]
     return "\n".join(["[global]", *lines, ""])
