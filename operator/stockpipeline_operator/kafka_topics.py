@@ -27,6 +27,8 @@ _COMPACTED = {
     **_COMMON,
     "cleanup.policy": "compact",
     "min.cleanable.dirty.ratio": "0.1",
+    # Only closed segments are compacted, and a detector that starts reads all that is left.
+    "segment.bytes": str(16 * 1024 * 1024),
     "segment.ms": str(_DAY_MS // 24),
 }
 _RETENTION_DAYS = {Topic.TICKS: 7, Topic.SIGNALS: 90, Topic.DEAD_LETTER: 14}

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 _STATISTICS_INTERVAL_MS = 2000
 # librdkafka slows down beyond this: consume(5000) is several times slower per message than consume(1000).
-_DRAIN_MESSAGES = 1000
+DRAIN_MESSAGES = 1000
 
 
 class KafkaFailure(Exception):
@@ -39,12 +39,12 @@ def kafka_error(error: Exception) -> KafkaError | None:
 def drain(consumer: Consumer, seconds: float) -> list[Message]:
     """Wait for a message at most `seconds`, then take what else has already arrived, without waiting.
 
-    `consume(n, t)` alone would wait the whole time unless n messages come.
+    At most DRAIN_MESSAGES. `consume(n, t)` alone would wait the whole time unless n messages come.
     """
     first = consumer.poll(seconds)
     if first is None:
         return []
-    return [first, *consumer.consume(_DRAIN_MESSAGES, 0)]
+    return [first, *consumer.consume(DRAIN_MESSAGES - 1, 0)]
 
 
 def short_lived_settings(bootstrap_servers: str, client_id: str) -> dict[str, Any]:

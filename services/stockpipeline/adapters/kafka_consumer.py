@@ -69,6 +69,8 @@ class GroupConsumer:
     def drain(self, seconds: float) -> list[Message]:
         """Wait for a message at most `seconds`, then take what else has already arrived.
 
+        Less than DRAIN_MESSAGES: there is no more at the moment.
+
         Raises:
             KafkaFatal: this member cannot go on.
         """
@@ -129,6 +131,8 @@ class GroupConsumer:
 
     def rewind(self, partitions: Sequence[int]) -> None:
         """Go back to the committed offsets; the partitions are paused then, as if newly assigned."""
+        if not partitions:
+            return
         places = [TopicPartition(self.topic, number) for number in partitions]
         self._consumer.incremental_unassign(places)
         self._consumer.incremental_assign([TopicPartition(self.topic, number) for number in partitions])

@@ -5,6 +5,7 @@ import time
 import structlog
 from confluent_kafka import Message
 
+from stockpipeline.adapters.kafka_client import DRAIN_MESSAGES
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.detector.assignment import Assignment
@@ -67,7 +68,7 @@ class DetectorLoop:
             messages = self._read()
             if messages:
                 self._process(messages)
-            if self._transaction.due(caught_up=not messages):
+            if self._transaction.schedule.is_due(caught_up=len(messages) < DRAIN_MESSAGES):
                 self._commit()
             self._report.update()
         self._commit()
@@ -76,7 +77,7 @@ class DetectorLoop:
     def _read(self) -> list[Message]:
         """Return the next messages, all of partitions that are restored."""
         version = self._assignment.version
-        messages = self._consumer.drain(self._transaction.seconds_left())
+        messages = self._consumer.drain(self._transaction.schedule.seconds_left())
         if self._rewind_needed:
             self._rewind()
             return []

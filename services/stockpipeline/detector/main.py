@@ -76,6 +76,9 @@ def _detect(
         report.connection()
         return shutdown.remaining_seconds() > 0
 
+    def open_state() -> TopicReader:
+        return TopicReader(servers, instance, names.topic(Topic.STATE))
+
     topics = [names.topic(topic) for topic in _TOPICS]
     partitions = wait_for_topics(TopicCatalog(servers, instance), topics, readiness, wait)
     if partitions is None:
@@ -83,7 +86,6 @@ def _detect(
     consumer = GroupConsumer(servers, instance, names.consumer_group, names.topic(Topic.TICKS))
     producer = TransactionalProducer(servers, instance, instance)
     history = HistoryStore(config.redis_url, names)
-    state = TopicReader(servers, instance, names.topic(Topic.STATE))
     assignment = Assignment(config.spec.universe.symbols, partitions)
     transaction = Transaction(
         producer, consumer, names, metrics, detector.changes, assignment.partition_of, keep_waiting
@@ -99,7 +101,7 @@ def _detect(
         metrics,
         readiness,
     )
-    restorer = Restorer(consumer, state, history, detector, assignment, keep_waiting)
+    restorer = Restorer(consumer, open_state, history, detector, assignment, keep_waiting)
     loop = DetectorLoop(
         consumer,
         transaction,
@@ -117,5 +119,4 @@ def _detect(
     try:
         loop.run()
     finally:
-        state.close()
         history.close()

@@ -8,6 +8,7 @@ offsets are always those of the same transaction.
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import structlog
 
@@ -30,14 +31,14 @@ class Restorer:
     def __init__(
         self,
         consumer: GroupConsumer,
-        state: TopicReader,
+        open_state: Callable[[], TopicReader],
         history: HistoryStore,
         detector: Detector,
         assignment: Assignment,
         keep_waiting: Callable[[], bool],
     ) -> None:
         self._consumer = consumer
-        self._state = state
+        self._open_state = open_state
         self._history = history
         self._detector = detector
         self._assignment = assignment
@@ -93,12 +94,15 @@ class Restorer:
         return missing
 
     def _read_state(self, partitions: list[int]) -> None:
+        if not partitions:
+            return
         newest: dict[str, dict[str, bytes]] = {}
-        ranges = {partition: self._state.range(partition) for partition in partitions}
-        for message in self._state.read(ranges, self._patience()):
-            key, value = message.key(), message.value()
-            if key is not None and value is not None:
-                newest.setdefault(symbol_of(key.decode()), {})[key.decode()] = value
+        with closing(self._open_state()) as state:
+            ranges = {partition: state.range(partition) for partition in partitions}
+            for message in state.read(ranges, self._patience()):
+                key, value = message.key(), message.value()
+                if key is not None and value is not None:
+                    newest.setdefault(symbol_of(key.decode()), {})[key.decode()] = value
         for partition in partitions:
             for symbol in self._assignment.symbols(partition):
                 restored = self._detector.restore(symbol, newest.get(symbol, {}))

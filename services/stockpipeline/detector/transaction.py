@@ -13,12 +13,10 @@ from stockpipeline.adapters.dead_letter import dead_letter
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_transactions import KeepWaiting, TransactionalProducer
 from stockpipeline.api import PipelineNames, Topic
+from stockpipeline.detector.schedule import CommitSchedule
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.signal import Signal, encode_signal
 from stockpipeline.signals.state import StateRecord
-
-# Each commit costs the broker several writes, whatever its size: ten a second keep that small.
-COMMIT_INTERVAL_SECONDS = 0.1
 
 
 class Transaction:
@@ -44,27 +42,13 @@ class Transaction:
         self._signals_topic = names.topic(Topic.SIGNALS)
         self._state_topic = names.topic(Topic.STATE)
         self._dead_letter_topic = names.topic(Topic.DEAD_LETTER)
-        self._opened_at: float | None = None
+        self.schedule = CommitSchedule()
         self._clear()
 
     @property
     def open(self) -> bool:
         """Whether a transaction is open."""
-        return self._opened_at is not None
-
-    def due(self, caught_up: bool) -> bool:
-        """Whether to commit: after the interval, or at once for signals when no tick waits behind them."""
-        if self._opened_at is None:
-            return False
-        if caught_up and self._signals:
-            return True
-        return time.monotonic() - self._opened_at >= COMMIT_INTERVAL_SECONDS
-
-    def seconds_left(self) -> float:
-        """Seconds until the open transaction is due; the interval when none is open."""
-        if self._opened_at is None:
-            return COMMIT_INTERVAL_SECONDS
-        return max(0.0, self._opened_at + COMMIT_INTERVAL_SECONDS - time.monotonic())
+        return self.schedule.is_open
 
     def poll(self) -> None:
         """Serve the producer's callbacks."""
@@ -72,15 +56,16 @@ class Transaction:
 
     def begin(self) -> None:
         """Open a transaction unless one is open."""
-        if self._opened_at is None:
+        if not self.open:
             self._producer.begin()
-            self._opened_at = time.monotonic()
+            self.schedule.opened()
 
     def add_signal(self, signal: Signal, tick: Message) -> None:
         """Send a signal and note how long ago its tick came to Kafka."""
         self._producer.send(self._signals_topic, encode_signal(signal), signal.symbol, self._keep_waiting)
         self._metrics.tick_to_signal.observe(max(0.0, time.time() - tick.timestamp()[1] / 1000))
         self._signals.append(signal)
+        self.schedule.urgent()
 
     def add_dead_letter(self, message: Message, reason: str, explanation: str) -> None:
         """Send a message that is no tick to the dead-letter topic."""
@@ -104,7 +89,7 @@ class Transaction:
             TransactionFailed: abort it, go back to the committed offsets and restore.
             KafkaFatal: start the process anew.
         """
-        if self._opened_at is None:
+        if not self.open:
             return
         for symbol in self._changed:
             partition = self._partition_of[symbol]
@@ -123,14 +108,14 @@ class Transaction:
         Raises:
             KafkaFatal: start the process anew.
         """
-        if self._opened_at is None:
+        if not self.open:
             return
         self._producer.abort(self._keep_waiting)
         self._metrics.transactions_aborted.inc()
         self._clear()
 
     def _clear(self) -> None:
-        self._opened_at = None
+        self.schedule.closed()
         self._signals: list[Signal] = []
         self._changed: set[str] = set()
         self._positions: dict[int, int] = {}

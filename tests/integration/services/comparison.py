@@ -62,6 +62,10 @@ def ticks_sent(config: PipelineConfig) -> int:
     return offsets(config)[0]
 
 
+def ticks_processed(config: PipelineConfig) -> int:
+    return offsets(config)[1]
+
+
 def processed_all(config: PipelineConfig) -> bool:
     """Whether the detector has committed every record of the ticks topic."""
     sent, committed = offsets(config)

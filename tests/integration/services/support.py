@@ -22,7 +22,7 @@ PARTITIONS = 2
 SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
 
 
-def eventually(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Wait until the condition holds; fail with `what` after some time."""
     deadline = time.monotonic() + seconds
     while not condition():

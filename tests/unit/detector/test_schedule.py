@@ -1,0 +1,69 @@
+"""When to commit."""
+
+import pytest
+
+from stockpipeline.detector.schedule import INTERVAL_SECONDS, URGENT_INTERVAL_SECONDS, CommitSchedule
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def schedule(clock: Clock) -> CommitSchedule:
+    return CommitSchedule(clock)
+
+
+def test_nothing_open_is_never_due(schedule: CommitSchedule) -> None:
+    assert not schedule.is_open
+    assert not schedule.is_due(caught_up=True)
+    assert schedule.seconds_left() == INTERVAL_SECONDS
+
+
+@pytest.mark.parametrize("caught_up", [True, False])
+def test_ticks_alone_wait_for_the_interval(schedule: CommitSchedule, clock: Clock, caught_up: bool) -> None:
+    schedule.opened()
+    clock.now += INTERVAL_SECONDS / 2
+    assert not schedule.is_due(caught_up)
+    assert schedule.seconds_left() == pytest.approx(INTERVAL_SECONDS / 2)
+    clock.now += INTERVAL_SECONDS / 2
+    assert schedule.is_due(caught_up)
+    assert schedule.seconds_left() == 0.0
+
+
+def test_a_signal_is_committed_at_once_unless_ticks_wait(schedule: CommitSchedule) -> None:
+    schedule.opened()
+    schedule.urgent()
+    assert schedule.is_due(caught_up=True)
+    assert not schedule.is_due(caught_up=False)
+    assert schedule.seconds_left() == 0.0
+
+
+def test_signals_one_after_another_share_commits(schedule: CommitSchedule, clock: Clock) -> None:
+    schedule.opened()
+    schedule.urgent()
+    schedule.closed()
+    clock.now += URGENT_INTERVAL_SECONDS / 4
+    schedule.opened()
+    schedule.urgent()
+    assert not schedule.is_due(caught_up=True)
+    assert schedule.seconds_left() == pytest.approx(URGENT_INTERVAL_SECONDS * 3 / 4)
+    clock.now += URGENT_INTERVAL_SECONDS
+    assert schedule.is_due(caught_up=True)
+
+
+def test_the_next_transaction_is_not_urgent_by_itself(schedule: CommitSchedule, clock: Clock) -> None:
+    schedule.opened()
+    schedule.urgent()
+    schedule.closed()
+    clock.now += 1
+    schedule.opened()
+    assert not schedule.is_due(caught_up=True)
