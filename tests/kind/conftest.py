@@ -32,15 +32,18 @@ class Machine:
     cluster: KindCluster
 
     def make(self, verb: str) -> str:
-        """Run a verb of the Makefile for the tests' cluster; return what it printed."""
-        return subprocess.run(
+        """Run a verb of the Makefile for the tests' cluster; return what it printed (pytest shows it too)."""
+        done = subprocess.run(
             [sys.executable, "-m", "cluster", verb],
             cwd=REPO,
             env={**os.environ, "CLUSTER": "kind", "CLUSTER_NAME": NAME},
-            check=True,
+            check=False,
             stdout=subprocess.PIPE,
             text=True,
-        ).stdout
+        )
+        print(done.stdout)
+        assert done.returncode == 0, f"python3 -m cluster {verb}: exit code {done.returncode}"
+        return done.stdout
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         cluster = self.cluster
