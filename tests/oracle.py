@@ -151,9 +151,7 @@ def _on_tick(pipeline: str, symbol: Symbol, tick: Mapping[str, Any]) -> list[dic
     return signals
 
 
-def _signal(
-    pipeline: str, rule: Rule, tick: Mapping[str, Any], session: date, now: Values
-) -> dict[str, Any]:
+def _signal(pipeline: str, rule: Rule, tick: Mapping[str, Any], session: date, now: Values) -> dict[str, Any]:
     texts = (pipeline, tick["symbol"], rule.name, rule.side, session.isoformat())
     content = "".join(f"{text}\0" for text in texts).encode() + pack("<qd", tick["ts"], tick["price"])
     return {
