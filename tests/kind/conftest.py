@@ -56,7 +56,8 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     settings = Settings.from_environment({**os.environ, "CLUSTER": "kind", "CLUSTER_NAME": NAME})
     # Now, because in the engine's network namespace nothing can be downloaded.
-    imagebuild.build_all(settings, Progress())
+    progress = Progress()
+    imagebuild.build_all(settings, progress)
     programs = tmp_path_factory.mktemp("programs")
     with pytest.MonkeyPatch.context() as environment, contextlib.ExitStack() as ends:
         environment.setenv("PATH", f"{programs}:{os.environ['PATH']}")
@@ -64,7 +65,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         _offer(programs, kind.program)
         _offer(programs, node_programs(settings.cache) / "kubectl")
         if not docker_answers():
-            ends.enter_context(_own_engine(settings.cache, kind, programs, environment))
+            ends.enter_context(_own_engine(settings.cache, kind, programs, environment, progress))
         machine = Machine(settings, KindCluster(settings))
         try:
             yield machine
@@ -74,16 +75,22 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @contextlib.contextmanager
 def _own_engine(
-    cache: Path, kind: kind_program.Kind, programs: Path, environment: pytest.MonkeyPatch
+    cache: Path,
+    kind: kind_program.Kind,
+    programs: Path,
+    environment: pytest.MonkeyPatch,
+    progress: Progress,
 ) -> Iterator[None]:
     """Run an engine with the own node image in it, and stand in its network namespace."""
     package = dockerd.unpacked(cache)
-    reference, archive = node_image.ensure(cache, kind)
+    with progress.step("Make a node image"):
+        reference, archive = node_image.ensure(cache, kind)
     _offer(programs, package / "usr/bin/docker")
     environment.setenv("DOCKER_HOST", f"unix://{dockerd.SOCKET}")
     environment.setenv("NODE_IMAGE", reference)
     with dockerd.running(package), namespace.inside(dockerd.NAME):
-        run(["docker", "load", "--input", archive], timeout=300)
+        with progress.step("Load the node image into an engine of the tests' own"):
+            run(["docker", "load", "--input", archive], timeout=300)
         yield
 
 
