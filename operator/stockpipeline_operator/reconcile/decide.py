@@ -45,6 +45,9 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
     if release is not None and not release.ours:
         return Rest.STALLED
     if not desired.has_finalizer:
+        if release is None and not desired.suspended and observed.topics.unreachable is not None:
+            # Nothing was made, and nothing can be: deleting it needs to wait for nothing.
+            return Rest.BLOCKED
         return Step.ADD_FINALIZER
     if release is not None and release.status.pending:
         return Step.UNLOCK

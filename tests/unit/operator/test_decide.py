@@ -48,6 +48,10 @@ PENDING = [status for status in ReleaseStatus if status.pending]
 
 TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
     ("a new resource is marked first", FRESH, NOTHING, Step.ADD_FINALIZER),
+    ("nothing is held where nothing can be made", FRESH, replace(NOTHING, topics=NO_KAFKA), Rest.BLOCKED),
+    ("a suspended one needs no Kafka to be made", replace(FRESH, suspended=True),
+     replace(NOTHING, topics=NO_KAFKA), Step.ADD_FINALIZER),
+    ("a release is never left unmarked", FRESH, replace(CURRENT, topics=NO_KAFKA), Step.ADD_FINALIZER),
     ("topics come before workloads", WANTED, replace(NOTHING, topics=NO_TOPICS), Step.CREATE_TOPICS),
     ("nothing starts without Kafka", WANTED, replace(NOTHING, topics=NO_KAFKA), Rest.BLOCKED),
     ("then the release", WANTED, NOTHING, Step.INSTALL),
