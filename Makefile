@@ -19,6 +19,10 @@ status: ## Show the pipelines: ready, ticks/s, signals, lag, where to look
 down: ## Remove the cluster and everything that it started
 	@$(PYTHON) -m cluster down
 
+.PHONY: images
+images: ## Build the images on an official Debian, named REGISTRY/NAME:TAG, ready to be pushed
+	@$(PYTHON) -m cluster.imagebuild --base debian:bookworm-slim --tag $(REGISTRY)
+
 .PHONY: dev
 dev: ## Make .venv with all that is needed to work on the project
 	@$(PYTHON) -m cluster dev
@@ -46,8 +50,11 @@ lint: dev ## Style, types, import layers
 fmt: dev ## Format the code
 	@$(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format .
 
-generate: dev ## Write the generated files (the CRD)
-	@$(VENV)/bin/python -m stockpipeline.api.crd >charts/stockpipeline-operator/templates/crd.yaml
+generate: dev ## Write the generated files: the CRD, the catalogue of indicators
+	@$(VENV)/bin/python -m stockpipeline.api.crd >build/crd.yaml
+	@mv build/crd.yaml charts/stockpipeline-operator/templates/crd.yaml
+	@$(VENV)/bin/python -m stockpipeline.indicators.generate_catalog >build/talib_catalog.json
+	@mv build/talib_catalog.json services/stockpipeline/indicators/talib_catalog.json
 
 lock: dev ## Pin the versions of all Python packages anew
 	@requirements/lock.sh

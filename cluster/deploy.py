@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cluster import environment, observe
 from cluster.backend import Cluster
@@ -24,6 +24,9 @@ BACKENDS_RELEASE = "backends"
 PROMETHEUS_NODE_PORT = 30090  # also in kind-config.yaml
 EXAMPLE = Path("examples/replay.yaml")
 EXAMPLE_KEY = ("default", "demo")
+
+# The images that must be there before pipelines can be made.
+SERVERS = ("kafka", "operator", "prometheus", "redis")
 
 ROLLOUT_TIMEOUT = 300.0
 FIRST_SIGNAL_TIMEOUT = 180.0
@@ -75,12 +78,29 @@ def wait_for_rollout(cluster: Cluster, namespace: str) -> None:
         )  # fmt: skip
 
 
-def load_images(cluster: Cluster, images: Mapping[str, Image]) -> None:
-    """Give the node every image that it does not have yet."""
-    present = cluster.images()
-    for image in images.values():
-        if image.reference not in present:
-            cluster.load_image(image.tar, image.reference)
+class ImageLoading:
+    """Gives the nodes every image that they lack, two at a time, beginning with what is deployed first."""
+
+    def __init__(self, cluster: Cluster, images: Mapping[str, Image]) -> None:
+        present = cluster.images()
+        self._pool = ThreadPoolExecutor(max_workers=2)
+        self._loads = {
+            name: self._pool.submit(cluster.load_image, images[name].tar, images[name].reference)
+            for name in sorted(images, key=lambda name: name not in SERVERS)
+            if images[name].reference not in present
+        }
+
+    def wait_for(self, *names: str) -> None:
+        """Return when these images are loaded; raises what their loading raised."""
+        for name in names:
+            if name in self._loads:
+                self._loads[name].result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
 def product(settings: Settings, cluster: Cluster, images: Mapping[str, Image], progress: Progress) -> None:
@@ -137,22 +157,33 @@ def _is_ready(cluster: Cluster, namespace: str, name: str) -> bool:
     return observe.readiness(json.loads(found))[0]
 
 
-def summary(settings: Settings, cluster: Cluster, out: Any = None) -> None:
+def link_programs(settings: Settings, cluster: Cluster) -> Path:
+    """Make the cluster's kubectl and helm easy to call; return the folder with the links."""
+    folder = settings.repo / "build" / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    for program in (cluster.kubectl, cluster.kubectl.with_name("helm")):
+        if program.exists():
+            link = folder / program.name
+            link.unlink(missing_ok=True)
+            link.symlink_to(program)
+    return folder
+
+
+def summary(settings: Settings, cluster: Cluster) -> None:
     """Print the table of pipelines, their last signals, and where to look."""
-    out = sys.stdout if out is None else out
     prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
     states = observe.pipelines(cluster, prometheus)
-    print(f"\n{observe.table(states)}", file=out)
+    print(f"\n{observe.table(states)}")
     for state in states:
         lines = observe.last_signals(cluster, state.namespace, state.name, 5) if state.ready else ""
         if lines:
-            print(f"\nLast signals of {state.namespace}/{state.name}:\n{lines.rstrip()}", file=out)
+            print(f"\nLast signals of {state.namespace}/{state.name}:\n{lines.rstrip()}")
+    kubectl_link = link_programs(settings, cluster).relative_to(settings.repo) / "kubectl"
     print(
         f"\nKubernetes  export KUBECONFIG={cluster.kubeconfig}\n"
-        f"            {cluster.kubectl} get stockpipelines -A\n"
-        f"Prometheus  {prometheus}\n"
-        f"API server  https://127.0.0.1:{settings.api_port}",
-        file=out,
+        f"            {kubectl_link} get stockpipelines --all-namespaces\n"
+        f"API server  https://127.0.0.1:{settings.api_port}\n"
+        f"Prometheus  {prometheus}"
     )
 
 

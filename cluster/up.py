@@ -30,10 +30,12 @@ def up(settings: Settings, progress: Progress) -> None:
         settings.remember()
         cluster = cluster_of(settings)
         images = _cluster_and_images(settings, cluster, progress)
-        with progress.step("Load the images into the cluster"):
-            deploy.load_images(cluster, images)
         cluster.expose(settings.prometheus_port, deploy.PROMETHEUS_NODE_PORT)
-        deploy.product(settings, cluster, images, progress)
+        with deploy.ImageLoading(cluster, images) as loading:
+            with progress.step("Load the images into the cluster"):
+                loading.wait_for(*deploy.SERVERS)
+            deploy.product(settings, cluster, images, progress)
+            loading.wait_for("services")
         deploy.example(settings, cluster, progress)
         deploy.settle(settings)
     deploy.summary(settings, cluster)
