@@ -9,12 +9,15 @@ export CLUSTER CLUSTER_NAME EGRESS NODE_IMAGE
 help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: up status down
+.PHONY: up status usage down
 up: ## Bring up a cluster, the backends, the operator and a live example pipeline
 	@$(PYTHON) -m cluster up
 
 status: ## Show the pipelines: ready, ticks/s, signals, lag, where to look
 	@$(PYTHON) -m cluster status
+
+usage: ## Measure the memory and CPU that the embedded cluster uses
+	@$(PYTHON) -m cluster usage
 
 down: ## Remove the cluster and everything that it started
 	@$(PYTHON) -m cluster down

@@ -20,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("up", help="bring up cluster, backends, operator and the example")
     verbs.add_parser("status", help="show the pipelines and where to look")
+    usage = verbs.add_parser("usage", help="show the memory and CPU that the embedded cluster uses")
+    usage.add_argument("--seconds", type=float, default=30.0, help="how long to watch")
     verbs.add_parser("down", help="remove the cluster")
     verbs.add_parser("dev", help="make .venv")
     test = verbs.add_parser("test", help="run test suites")
@@ -53,6 +55,10 @@ def _run(chosen: argparse.Namespace) -> int:
             from cluster.up import status
 
             return status(settings)
+        case "usage":
+            from cluster.up import show_usage
+
+            return show_usage(settings, chosen.seconds)
         case "down":
             from cluster.up import down
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
-from cluster import deploy, environment, imagebuild, prerequisites
+from cluster import deploy, environment, imagebuild, prerequisites, usage
 from cluster.backend import Cluster
 from cluster.embedded.locked import locked
 from cluster.embedded.node import EmbeddedNode
@@ -63,6 +63,20 @@ def status(settings: Settings) -> int:
         print(f"The cluster {settings.name} is not running. Start it with `make up`.")
         return 1
     deploy.summary(settings, cluster)
+    return 0
+
+
+def show_usage(settings: Settings, seconds: float) -> int:
+    """Print what the embedded cluster uses over some seconds; return 1 where it does not run."""
+    node = EmbeddedNode(settings)
+    if settings.kind != "node" or not node.running():
+        print(f"The embedded cluster {settings.name} is not running. Start it with `make up CLUSTER=node`.")
+        return 1
+    used = usage.measure(node.pids(), seconds)
+    print(
+        f"{settings.name}: {used.processes} processes, {used.memory / 2**30:.2f} GiB of memory, "
+        f"{used.cores:.2f} cores over {seconds:.0f} s"
+    )
     return 0
 
 

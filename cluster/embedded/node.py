@@ -120,6 +120,10 @@ class EmbeddedNode:
         """Return the references of all images that pods can use."""
         return self._images.names()
 
+    def pids(self) -> set[int]:
+        """Return the processes of the node and of all its pods."""
+        return self._group.pids()
+
     def forward(self, local_port: int, address: str, port: int) -> None:
         """Carry 127.0.0.1:`local_port` to an address inside, such as a Service's, from now until `down`."""
         program = forward(self._relay, f"forward-{local_port}", self._namespace, local_port, address, port)
