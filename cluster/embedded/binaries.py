@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 from cluster.artifacts import cached, digest_of
-from cluster.embedded.toolchain import ensure_go
+from cluster.embedded.toolchain import go_build
 from cluster.settings import REPO
-from cluster.shell import run
 
 NODE_SOURCE = REPO / "cluster" / "node"
 PAUSE_SOURCE = REPO / "cluster" / "pause"
@@ -28,7 +27,6 @@ PROGRAMS = (
     "kubelet",
     "storage-provisioner",
 )
-_BUILD_LIMIT = 3600.0  # seconds: from empty caches it takes ten minutes on two cores
 
 
 def node_programs(cache: Path) -> Path:
@@ -37,13 +35,11 @@ def node_programs(cache: Path) -> Path:
     major, minor = version.lstrip("v").split(".")[:2]
     # Kubernetes reads its version from the linker; the kubelet and others refuse an empty one.
     package = "k8s.io/component-base/version"
-    flags = (
-        f"-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-    )
+    flags = f"-X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
 
     def build(target: Path) -> None:
         target.mkdir()
-        _go_build(cache, NODE_SOURCE, flags, target / "node")
+        go_build(cache, NODE_SOURCE, target / "node", flags)
         for program in PROGRAMS:
             (target / program).symlink_to("node")
 
@@ -61,13 +57,11 @@ def relay_program(cache: Path) -> Path:
 
 
 def _small_program(cache: Path, source: Path) -> Path:
-    flags = "-s -w"
-
     def build(target: Path) -> None:
         target.mkdir()
-        _go_build(cache, source, flags, target / source.name)
+        go_build(cache, source, target / source.name)
 
-    return cached(cache, source.name, _source_digest(source, flags, source.name), build) / source.name
+    return cached(cache, source.name, _source_digest(source, source.name), build) / source.name
 
 
 def kubernetes_version(go_mod: Path) -> str:
@@ -81,10 +75,3 @@ def kubernetes_version(go_mod: Path) -> str:
 def _source_digest(source: Path, *extra: str) -> str:
     files = [path for path in source.iterdir() if path.suffix == ".go" or path.name in ("go.mod", "go.sum")]
     return digest_of(sorted(files), *extra)
-
-
-def _go_build(cache: Path, source: Path, flags: str, output: Path) -> None:
-    # Static, so that it runs in an empty image; "local": never fetch another toolchain.
-    environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
-    command: list[str | Path] = [ensure_go(cache), "build", "-trimpath", "-ldflags", flags, "-o", output, "."]
-    run(command, cwd=source, env=environment, timeout=_BUILD_LIMIT)

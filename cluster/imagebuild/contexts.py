@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster.artifacts import cached, digest_of
-from cluster.embedded.toolchain import ensure_go
+from cluster.embedded.toolchain import go_build
 from cluster.settings import Settings
 from cluster.shell import run
 
@@ -33,9 +33,8 @@ def pod_discovery(settings: Settings) -> Path:
     source = settings.repo / "images/prometheus/discovery"
 
     def build(folder: Path) -> None:
-        command: list[str | Path] = [ensure_go(settings.cache), "build", "-trimpath", "-ldflags=-s -w"]
-        command.append(f"-o={folder}/pod-discovery")
-        run(command, cwd=source, env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"})
+        folder.mkdir()
+        go_build(settings.cache, source, folder / "pod-discovery")
 
     return cached(settings.cache, "pod-discovery", digest_of([source]), build)
 
