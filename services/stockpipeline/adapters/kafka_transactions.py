@@ -40,8 +40,8 @@ class TransactionalProducer:
                 **self.connection.settings(client_id),
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
-                # The default ("rebootstrap") forgets brokers that are all down, but not that one of them was the
-                # group's coordinator: sending offsets then hangs for good (librdkafka issue 5511, open in 2.16).
+                # The default ("rebootstrap") forgets brokers that are all down, but not that one of them was
+                # the group's coordinator: sending offsets hangs for good then (librdkafka issue 5511, 2.16).
                 "metadata.recovery.strategy": "none",
                 "partitioner": PARTITIONER,
                 "compression.type": "lz4",
