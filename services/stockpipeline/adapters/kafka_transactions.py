@@ -46,6 +46,8 @@ class TransactionalProducer:
                 "partitioner": PARTITIONER,
                 "compression.type": "lz4",
                 "linger.ms": 1,
+                # Room for a dead letter: a message of the default limit and the headers that explain it.
+                "message.max.bytes": 1024 * 1024,
             }
         )
 

@@ -15,6 +15,9 @@ MAX_VOLUME = 1e15
 MAX_EVENT_TIME_MS = 4_102_444_800_000
 """2100-01-01T00:00Z."""
 MAX_NUMBER = 1 << 53
+MAX_SYMBOL_LENGTH = 16
+MAX_SOURCE_LENGTH = 63
+"""In characters, as in the resource; whatever carries a tick's names on has a bounded size then."""
 
 
 class MarketSession(StrEnum):
@@ -80,19 +83,31 @@ def decode_tick(data: bytes) -> Tick:
         tick = _decoder.decode(data)
     except msgspec.ValidationError as error:
         raise MalformedTick(MalformedReason.BAD_FIELDS, f"not a tick: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedTick(MalformedReason.BAD_JSON, f"not JSON: {error}") from None
     check_tick(tick)
     return tick
 
 
 def check_tick(tick: Tick) -> None:
-    """Raise ``MalformedTick`` unless every number of the tick is one that may enter a bar.
+    """Raise ``MalformedTick`` unless names have a usable length and every number may enter a bar.
 
     Written as positive ranges because every comparison with NaN is false.
     """
     if not tick.symbol:
         raise MalformedTick(MalformedReason.BAD_SYMBOL, "the symbol is empty")
+    if len(tick.symbol) > MAX_SYMBOL_LENGTH:
+        raise MalformedTick(
+            MalformedReason.BAD_SYMBOL,
+            f"the symbol {tick.symbol[:MAX_SYMBOL_LENGTH]}… has {len(tick.symbol)} characters, "
+            f"{MAX_SYMBOL_LENGTH} are the most",
+        )
+    if len(tick.source) > MAX_SOURCE_LENGTH:
+        raise MalformedTick(
+            MalformedReason.BAD_FIELDS,
+            f"{tick.symbol}: the source's name has {len(tick.source)} characters, "
+            f"{MAX_SOURCE_LENGTH} are the most",
+        )
     if not 0.0 < tick.price < MAX_PRICE:
         raise MalformedTick(MalformedReason.BAD_PRICE, f"{tick.symbol}: {tick.price} is no price")
     if not 0.0 <= tick.volume < MAX_VOLUME:

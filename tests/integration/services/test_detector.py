@@ -52,6 +52,8 @@ MALFORMED = {
     "unknown-symbol": _tick(symbol="NOPE"),
 }
 NOT_EVEN_TEXT = b"\xff\xfe\x00"
+DEEP = b'{"extra":' + b"[" * 100_000
+AS_LARGE_AS_CAN_BE_SENT = _tick(symbol="x" * 999_000)
 
 
 def test_what_is_no_tick_goes_to_the_dead_letters_and_changes_nothing(
@@ -66,7 +68,7 @@ def test_what_is_no_tick_goes_to_the_dead_letters_and_changes_nothing(
     third = len(good) // 3
     bad = [("IBM", value) for value in MALFORMED.values()]
     produce(kafka, topic, *good[:third], *bad, *good[third : 2 * third])
-    produce(kafka, topic, (None, NOT_EVEN_TEXT), partition=0)
+    produce(kafka, topic, (None, NOT_EVEN_TEXT), (None, DEEP), (None, AS_LARGE_AS_CAN_BE_SENT), partition=0)
     produce(kafka, topic, ("IBM", _tick()), partition=1 - partition_of("IBM", PARTITIONS))
     produce(kafka, topic, *good[2 * third :])
     detector = start("detector", config)
@@ -79,6 +81,8 @@ def test_what_is_no_tick_goes_to_the_dead_letters_and_changes_nothing(
     assert letters.keys() == {
         *MALFORMED.items(),
         ("bad-json", NOT_EVEN_TEXT),
+        ("bad-json", DEEP),
+        ("bad-symbol", AS_LARGE_AS_CAN_BE_SENT),
         ("wrong-partition", _tick()),
     }
     by_place = {(message.partition(), message.offset()): message for message in read_all(kafka, topic)}
@@ -88,7 +92,7 @@ def test_what_is_no_tick_goes_to_the_dead_letters_and_changes_nothing(
         assert (found["topic"], original.value(), original.key()) == (topic, letter.value(), letter.key())
         assert found["message"]
     assert_signals_are_as_expected(config, [json.loads(value) for _, value in good])
-    assert detector.metric("stockpipeline_detector_refused_ticks_total") == len(MALFORMED) + 2
+    assert detector.metric("stockpipeline_detector_refused_ticks_total") == len(MALFORMED) + 4
 
 
 def test_the_detector_waits_for_redis_and_for_history(

@@ -76,6 +76,8 @@ def test_unknown_fields_pass() -> None:
         ({"seq": 0}, MalformedReason.BAD_SEQUENCE),
         ({"seq": 1 << 60}, MalformedReason.BAD_SEQUENCE),
         ({"symbol": ""}, MalformedReason.BAD_SYMBOL),
+        ({"symbol": "A" * 17}, MalformedReason.BAD_SYMBOL),
+        ({"source": "s" * 64}, MalformedReason.BAD_FIELDS),
         ({"session": "lunch"}, MalformedReason.BAD_FIELDS),
     ],
 )
@@ -92,7 +94,9 @@ def test_a_missing_field_is_named(field: str) -> None:
     assert refused.value.reason is MalformedReason.BAD_FIELDS
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"nan", b'{"price": NaN}', b"\0" * 10])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\xff\xfe", b"nan", b'{"price": NaN}', b"\0" * 10, b'{"x":' + b"[" * 100_000]
+)
 def test_bytes_that_are_no_json_are_refused(data: bytes) -> None:
     with pytest.raises(MalformedTick) as refused:
         decode_tick(data)

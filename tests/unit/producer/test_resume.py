@@ -31,5 +31,6 @@ def test_what_another_source_or_nobody_numbered_is_passed_by() -> None:
         _tick("IBM", 9, source="other"),
         _tick("IBM", None),
         Message("ticks", 0, 2, None, b"nonsense"),
+        Message("ticks", 0, 3, None, b'{"symbol":' * 100_000),
     ]
     assert highest_numbers(messages, "replay") == {}
