@@ -84,8 +84,10 @@ def test_a_kafka_and_redis_that_are_gone_hold_the_deletion_only_until_its_deadli
     cluster: Cluster, operator: Operator
 ) -> None:
     dead_kafka, dead_redis = f"127.0.0.1:{free_port()}", f"redis://127.0.0.1:{free_port()}/0"
-    cluster.apply(pipeline("orphan", kafka={"bootstrapServers": dead_kafka}, redis={"url": dead_redis}))
-    cluster.has_reason("orphan", "KafkaUnreachable")
+    backends = {"kafka": {"bootstrapServers": dead_kafka}, "redis": {"url": dead_redis}}
+    # Suspended, it is made without Kafka, and so has something to clean up.
+    cluster.apply(pipeline("orphan", suspend=True, **backends))
+    cluster.has_reason("orphan", "Suspended")
 
     began = time.monotonic()
     cluster.delete("orphan")
@@ -94,6 +96,18 @@ def test_a_kafka_and_redis_that_are_gone_hold_the_deletion_only_until_its_deadli
     assert dead_kafka in notes["KafkaNotCleaned"]
     assert "default.orphan.*" in notes["KafkaNotCleaned"]
     assert dead_redis in notes["RedisNotCleaned"]
+
+
+def test_a_pipeline_that_made_nothing_goes_at_once(cluster: Cluster, operator: Operator) -> None:
+    dead_kafka = f"127.0.0.1:{free_port()}"
+    cluster.apply(pipeline("unmade", kafka={"bootstrapServers": dead_kafka}))
+    cluster.has_reason("unmade", "KafkaUnreachable")
+    assert "finalizers" not in cluster.pipeline("unmade")["metadata"]
+
+    began = time.monotonic()
+    cluster.delete("unmade")
+    assert time.monotonic() - began < DELETION_DEADLINE_SECONDS, "there was nothing to wait for"
+    assert "KafkaNotCleaned" not in dict(cluster.events("unmade"))
 
 
 def test_a_deletion_that_nobody_saw_is_carried_out_later(cluster: Cluster, operator: Operator) -> None:
