@@ -2,9 +2,11 @@
 
 A key is in it at most once. A key that is added while it is being worked on comes again afterwards, so one
 key is never worked on by two threads, and no change is missed. Failures are retried after a growing delay.
+A key has at most one appointment for later, the earliest it was given.
 """
 
 import heapq
+import math
 import random
 import threading
 import time
@@ -33,7 +35,9 @@ class WorkQueue(Generic[Key]):
         self._ready: deque[Key] = deque()
         self._wanted: set[Key] = set()
         self._working: set[Key] = set()
+        # Ordered by time. An entry that does not agree with `_due` was overtaken, and is passed over.
         self._later: list[tuple[float, int, Key]] = []
+        self._due: dict[Key, float] = {}
         self._sequence = 0
         self._failures: dict[Key, int] = {}
         self._closed = False
@@ -44,10 +48,14 @@ class WorkQueue(Generic[Key]):
             self._add(key)
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Ask for a pass over `key` in some time."""
+        """Ask for a pass over `key` in some time; nothing changes if an earlier one is planned."""
+        due = time.monotonic() + seconds
         with self._changed:
+            if due >= self._due.get(key, math.inf):
+                return
+            self._due[key] = due
             self._sequence += 1
-            heapq.heappush(self._later, (time.monotonic() + seconds, self._sequence, key))
+            heapq.heappush(self._later, (due, self._sequence, key))
             self._changed.notify()
 
     def retry(self, key: Key) -> float:
@@ -59,9 +67,10 @@ class WorkQueue(Generic[Key]):
         return delay
 
     def succeeded(self, key: Key) -> None:
-        """Forget earlier failures of `key`."""
+        """Forget earlier failures of `key`, and the retry that they led to."""
         with self._changed:
             self._failures.pop(key, None)
+            self._due.pop(key, None)
 
     def get(self) -> Key | None:
         """Wait for a key, which is then being worked on until `done`; None once the queue is closed."""
@@ -105,6 +114,13 @@ class WorkQueue(Generic[Key]):
     def _release_due(self) -> float | None:
         """Move keys whose time has come; return the seconds until the next one."""
         now = time.monotonic()
-        while self._later and self._later[0][0] <= now:
-            self._add(heapq.heappop(self._later)[2])
-        return self._later[0][0] - now if self._later else None
+        while self._later:
+            due, _, key = self._later[0]
+            planned = self._due.get(key) == due
+            if planned and due > now:
+                return due - now
+            heapq.heappop(self._later)
+            if planned:
+                del self._due[key]
+                self._add(key)
+        return None

@@ -70,6 +70,28 @@ def test_a_delayed_key_comes_when_its_time_has_come() -> None:
     assert time.monotonic() - began >= 0.2
 
 
+def test_a_key_is_planned_once_for_the_earliest_time_it_was_given() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for seconds in (30, 0.05, 0.1, 20, 0.02):
+        queue.add_after("a", seconds)
+    for _ in range(5):
+        queue.retry("a")
+    queue.add_after("marker", 0.2)
+    delivered = [queue.get()]
+    queue.done("a")
+    assert [*delivered, queue.get()] == ["a", "marker"], "a came once, and not again before the marker"
+
+
+def test_a_success_cancels_the_planned_retry() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add_after("a", 0.02)
+    queue.succeeded("a")
+    queue.add_after("marker", 0.05)
+    assert queue.get() == "marker"
+    queue.add_after("a", 0.02)
+    assert queue.get() == "a", "it may be planned anew"
+
+
 def test_the_delay_grows_until_the_key_succeeds() -> None:
     queue: WorkQueue[str] = WorkQueue()
     delays = [queue.retry("a") for _ in range(4)]
