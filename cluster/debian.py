@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import fcntl
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cluster.shell import run
+from cluster.shell import CommandError, run
 
 POLICY = Path("/usr/sbin/policy-rc.d")
+_LOCK = Path("/run/stockpipeline-packages.lock")
+_MARKER = "# Made by StockPipeline while it installs packages; to be removed."
+_PATIENTLY = ("-o", "DPkg::Lock::Timeout=300")  # seconds: another apt may be at work, such as at boot
+# Docker's own packages bring the programs in a package that conflicts with these of Debian.
+CONTAINER_PACKAGES = frozenset({"containerd", "runc"})
+_CONTAINER_PROGRAMS = ("containerd", "ctr", "runc")
 
 
 def available() -> bool:
@@ -28,32 +34,48 @@ def missing(packages: Iterable[str]) -> list[str]:
         name for name, _, status in (line.partition(" ") for line in listed.stdout.splitlines())
         if status == "installed"
     }  # fmt: skip
+    if all(shutil.which(program) for program in _CONTAINER_PROGRAMS):
+        installed |= CONTAINER_PACKAGES
     return [package for package in wanted if package not in installed]
 
 
 def install(packages: list[str]) -> None:
-    """Install packages, without recommendations and without starting their services."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "--quiet"], env=environment)
+    """Install packages, without recommendations, without starting their services, and removing nothing.
+
+    Raises `CommandError` with apt's reason, such as a conflict with what is installed.
+    """
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", *_PATIENTLY, "update", "--quiet"], env=environment)
+    command = [
+        "apt-get", *_PATIENTLY, "install", "--yes", "--quiet", "--no-remove", "--no-install-recommends",
+        *packages,
+    ]  # fmt: skip
     with _services_stay_off():
-        run(
-            ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages],
-            env=environment,
+        done = run(command, env=environment, check=False)
+    if done.returncode != 0:
+        raise CommandError(
+            command,
+            f"apt refuses (exit code {done.returncode}); nothing was removed. Install the packages by hand, "
+            "or use a machine where they do not conflict with others",
+            f"{done.stdout}\n{done.stderr}",
         )
 
 
 @contextlib.contextmanager
-def _services_stay_off() -> Iterator[None]:
+def _services_stay_off(policy: Path = POLICY, lock: Path = _LOCK) -> Iterator[None]:
     """Keep package scripts from starting daemons: only the programs are wanted.
 
-    A policy that the administrator put there is respected and left alone.
+    A policy that the administrator put there is respected and left alone; one that a killed run of ours
+    left behind is taken for ours again.
     """
-    if POLICY.exists():
-        yield
-        return
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
-    POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        POLICY.unlink(missing_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # else the first of two runs would remove the policy of both
+        if policy.exists() and _MARKER not in policy.read_text(errors="replace"):
+            yield
+            return
+        policy.write_text(f"#!/bin/sh\n{_MARKER}\nexit 101\n")
+        policy.chmod(0o755)
+        try:
+            yield
+        finally:
+            policy.unlink(missing_ok=True)
