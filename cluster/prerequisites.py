@@ -49,13 +49,6 @@ def docker_answers() -> bool:
     )
 
 
-def choose_kind(requested: str) -> str:
-    """Return "kind" or "node": what was asked for, else kind where it can work."""
-    if requested in ("kind", "node"):
-        return requested
-    return "kind" if shutil.which("kind") and docker_answers() else "node"
-
-
 def machine_problems(kind: str, cache: Path) -> list[Problem]:
     """Return everything about this machine that no package can mend."""
     problems = []

@@ -125,8 +125,8 @@ def _kind(env: Mapping[str, str], remembered: Mapping[str, str]) -> Kind:
 
 
 def _kind_is_usable() -> bool:
-    """Tell whether the kind program and a Docker engine that answers are both there."""
-    if not (shutil.which("kind") and shutil.which("docker")):
+    """Tell whether the programs kind and kubectl and a Docker engine that answers are all there."""
+    if not all(shutil.which(program) for program in ("kind", "kubectl", "docker")):
         return False
     try:
         asked = subprocess.run(["docker", "version"], capture_output=True, timeout=10, check=False)

@@ -6,6 +6,7 @@ line is a plain summary over all of them.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import environment, imagebuild, prerequisites
+from cluster import debian, environment, imagebuild, prerequisites
 from cluster.embedded.binaries import node_programs
 from cluster.embedded.packages import DEBIAN_PACKAGES as NODE_PACKAGES
 from cluster.progress import Progress
@@ -48,7 +49,9 @@ class Tally:
 
 def run_suites(settings: Settings, names: list[str], progress: Progress) -> int:
     """Run the named suites in order; return 0 only if something ran and all of it passed, else 1."""
-    prerequisites.check(settings)
+    # Whatever kind of cluster was chosen: the suite `kind` brings its own kind, and the others need none.
+    prerequisites.check(dataclasses.replace(settings, kind="node"))
+    prerequisites.install((), progress)
     total = Tally()
     for name in names:
         print(f"\n== {name}", flush=True)
@@ -92,7 +95,10 @@ def _end_to_end(settings: Settings, progress: Progress) -> Tally:
 
 
 def _kind(settings: Settings, progress: Progress) -> Tally:
-    prerequisites.install((*imagebuild.DEBIAN_PACKAGES, *NODE_PACKAGES), progress)
+    packages: tuple[str, ...] = NODE_PACKAGES
+    if prerequisites.docker_answers():  # it has container programs of its own
+        packages = tuple(package for package in packages if package not in debian.CONTAINER_PACKAGES)
+    prerequisites.install((*imagebuild.DEBIAN_PACKAGES, *packages), progress)
     environment.ensure(settings, progress)
     return _pytest(settings, "kind")
 

@@ -16,6 +16,18 @@ def test_defaults() -> None:
     assert (settings.api_port, settings.prometheus_port) == (16443, 19090)
 
 
+@pytest.mark.parametrize(("lacking", "kind"), [("", "kind"), ("kind", "node"), ("kubectl", "node")])
+def test_kind_is_chosen_only_where_all_its_programs_are(
+    lacking: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for program in {"kind", "kubectl", "docker"} - {lacking}:
+        (tmp_path / program).write_text("#!/bin/sh\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("cluster.settings.STATE_ROOT", tmp_path / "state")
+    assert Settings.from_environment({}).kind == kind
+
+
 def test_another_name_gets_ports_of_its_own_each_time_the_same() -> None:
     environment = {"CLUSTER": "node", "CLUSTER_NAME": "other"}
     first, again = Settings.from_environment(environment), Settings.from_environment(environment)

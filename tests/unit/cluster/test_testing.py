@@ -40,9 +40,24 @@ def test_only_a_run_that_tested_something_passes(
     tally: Tally, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(testing.prerequisites, "check", lambda _settings: None)
+    monkeypatch.setattr(testing.prerequisites, "install", lambda _packages, _progress: None)
     monkeypatch.setitem(testing.SUITES, "unit", lambda _settings, _progress: tally)
     assert testing.run_suites(Settings.from_environment(), ["unit"], Progress()) == code
     assert capsys.readouterr().out.splitlines()[-1] == line
+
+
+def test_suites_need_no_docker_and_get_the_base_packages_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(testing.prerequisites, "check", lambda settings: done.append(settings.kind))
+    monkeypatch.setattr(testing.prerequisites, "install", lambda packages, _progress: done.append(packages))
+
+    def suite(_settings: Settings, _progress: Progress) -> Tally:
+        done.append("unit")
+        return Tally(passed=1)
+
+    monkeypatch.setitem(testing.SUITES, "unit", suite)
+    testing.run_suites(Settings.from_environment({"CLUSTER": "kind"}), ["unit"], Progress())
+    assert done == ["node", (), "unit"]
 
 
 def test_usage_sees_a_busy_process() -> None:
