@@ -9,6 +9,8 @@ from pathlib import Path
 
 from cluster.shell import run
 
+_MOUNTINFO = Path("/proc/self/mountinfo")
+
 
 def mount_points(mountinfo: str, below: Path) -> list[Path]:
     """Return the mount points at and below a folder, the last mounted first.
@@ -22,18 +24,25 @@ def mount_points(mountinfo: str, below: Path) -> list[Path]:
 def release(folders: Iterable[Path]) -> None:
     """Unmount everything at and below the folders."""
     for folder in folders:
-        for path in mount_points(Path("/proc/self/mountinfo").read_text(), folder):
+        for path in _mounted(folder):
             # Lazily: a process that ends just now may hold it for another moment.
             run(["umount", "--lazy", path])
 
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder with all in it; raises `RuntimeError` rather than reach into a mount below it."""
-    left = mount_points(Path("/proc/self/mountinfo").read_text(), folder)
+    left = _mounted(folder)
     if left:
         raise RuntimeError(f"{folder} is not removed: still mounted below it: {', '.join(map(str, left))}")
     if folder.exists():
-        shutil.rmtree(folder)
+        shutil.rmtree(folder.resolve())
+    if folder.is_symlink():
+        folder.unlink()
+
+
+def _mounted(folder: Path) -> list[Path]:
+    """Return what is mounted at and below the folder; the kernel knows it by its path without links."""
+    return mount_points(_MOUNTINFO.read_text(), folder.resolve())
 
 
 def _unescaped(text: str) -> str:

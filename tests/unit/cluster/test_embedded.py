@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.embedded import cni, dns, kernel
+from cluster.embedded import cni, dns, kernel, mounts, toolchain
 from cluster.embedded.addresses import NODE_IP, POD_RANGE, SERVICE_RANGE, egress_link
 from cluster.embedded.archive import write_program_image
 from cluster.embedded.binaries import NODE_SOURCE, PROGRAMS, kubernetes_version
@@ -38,6 +38,16 @@ def test_the_version_of_kubernetes_is_that_of_its_staging_modules() -> None:
 )
 def test_versions_of_go(text: str, version: tuple[int, int] | None) -> None:
     assert parse_version(text) == version
+
+
+def test_a_build_asks_nothing_of_git_and_keeps_the_flags_that_its_caches_go_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[list[str | Path]] = []
+    monkeypatch.setattr(toolchain, "ensure_go", lambda _cache: Path("go"))
+    monkeypatch.setattr(toolchain, "run", lambda command, **_options: called.append(command))
+    toolchain.go_build(tmp_path, tmp_path, tmp_path / "program")
+    assert {"-buildvcs=false", "-trimpath", "-gcflags=all=-dwarf=false"} <= set(called[0])
 
 
 def test_links_of_two_clusters_do_not_meet_each_other_or_the_node() -> None:
@@ -80,6 +90,25 @@ def test_mounts_below_a_folder_come_deepest_first_and_unescaped() -> None:
     )
     expected = [Path("/state/a b/c"), Path("/state/a b"), Path("/state")]
     assert mount_points(mountinfo, Path("/state")) == expected
+
+
+def test_mounts_are_seen_through_a_link_to_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, link, mountinfo = tmp_path / "real", tmp_path / "link", tmp_path / "mountinfo"
+    (real / "state" / "mount").mkdir(parents=True)
+    link.symlink_to(real)
+    mountinfo.write_text(f"1 1 0:1 / {real}/state/mount rw - tmpfs tmpfs rw\n")
+    monkeypatch.setattr(mounts, "_MOUNTINFO", mountinfo)
+    calls: list[list[str | Path]] = []
+    monkeypatch.setattr(mounts, "run", calls.append)
+    with pytest.raises(RuntimeError, match="still mounted below"):
+        mounts.remove_folder(link / "state")
+    mounts.release([link / "state"])
+    assert calls == [["umount", "--lazy", real / "state" / "mount"]]
+    mountinfo.write_text("")
+    mounts.remove_folder(link / "state")
+    assert list(real.iterdir()) == []
 
 
 def test_network_records_of_one_cluster_are_forgotten(tmp_path: Path) -> None:
