@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from cluster.embedded import mounts
 from cluster.progress import Progress
 from cluster.settings import FIRST_API_PORT, FIRST_PROMETHEUS_PORT, Settings
 from cluster.shell import CommandError, run, wait_until
@@ -68,8 +69,8 @@ class KindCluster:
         with progress.step(f"Delete the kind cluster {self._settings.name}"):
             if shutil.which("kind"):
                 self._delete()
-            shutil.rmtree(self._settings.state, ignore_errors=True)
-            shutil.rmtree(self._settings.run, ignore_errors=True)
+            for folder in (self._settings.state, self._settings.run):
+                mounts.remove_folder(folder)
 
     def running(self) -> bool:
         """Whether the API server says that it is ready."""

@@ -89,6 +89,21 @@ class Settings:
             prometheus_port=_port(env, "PROMETHEUS_PORT", remembered, FIRST_PROMETHEUS_PORT + slot),
         )
 
+    def check_kind(self) -> None:
+        """Raise `ValueError` where a cluster of this name is there and of another kind.
+
+        Taking it for this kind would remove its folders and leave its processes or containers behind.
+        """
+        there = _remembered(self.state).get("CLUSTER")
+        if there is None and any((self.run / "programs").glob("*.pid")):
+            there = "node"
+        if there not in (None, self.kind):
+            named = "" if self.name == DEFAULT_NAME else f" CLUSTER_NAME={self.name}"
+            raise ValueError(
+                f"CLUSTER={self.kind}: {self.name} is a {there} cluster; "
+                f"`make down CLUSTER={there}{named}` first"
+            )
+
     def remember(self) -> None:
         """Keep the kind and the ports for the calls to come; called when the cluster is brought up."""
         self.state.mkdir(parents=True, exist_ok=True)

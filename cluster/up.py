@@ -25,6 +25,7 @@ def up(settings: Settings, progress: Progress) -> None:
     """Bring up cluster, backends, operator and example; what is there already is left as it is."""
     prerequisites.check(settings)
     with exclusive(settings):
+        settings.check_kind()
         packages = (*imagebuild.DEBIAN_PACKAGES, *(NODE_PACKAGES if settings.kind == "node" else ()))
         prerequisites.install(packages, progress)
         settings.remember()
@@ -83,6 +84,7 @@ def show_usage(settings: Settings, seconds: float) -> int:
 def down(settings: Settings, progress: Progress) -> None:
     """Remove the cluster; the caches stay, so that the next `make up` is quick."""
     with exclusive(settings):
+        settings.check_kind()
         cluster_of(settings).down(progress)
 
 
