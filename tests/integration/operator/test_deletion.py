@@ -84,9 +84,10 @@ def test_a_kafka_and_redis_that_are_gone_hold_the_deletion_only_until_its_deadli
     cluster: Cluster, operator: Operator
 ) -> None:
     dead_kafka, dead_redis = f"127.0.0.1:{free_port()}", f"redis://127.0.0.1:{free_port()}/0"
-    backends = {"kafka": {"bootstrapServers": dead_kafka}, "redis": {"url": dead_redis}}
     # Suspended, it is made without Kafka, and so has something to clean up.
-    cluster.apply(pipeline("orphan", suspend=True, **backends))
+    cluster.apply(
+        pipeline("orphan", suspend=True, kafka={"bootstrapServers": dead_kafka}, redis={"url": dead_redis})
+    )
     cluster.has_reason("orphan", "Suspended")
 
     began = time.monotonic()
