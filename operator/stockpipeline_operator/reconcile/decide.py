@@ -38,27 +38,30 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
     """The next step towards what is desired."""
     if desired.deleting:
         return _decide_deletion(desired, observed)
+    release = observed.release
+    deployed = release is not None and release.ours and release.status is ReleaseStatus.DEPLOYED
+    if deployed and desired.has_finalizer and observed.drifted:
+        # Before all else: what once ran well must run on, also while a new spec or Kafka is in trouble.
+        return Step.RESTORE
     if desired.problems:
         # What runs is kept as it is: a typing error must not stop a working pipeline.
         return Rest.STALLED
-    release = observed.release
     if release is not None and not release.ours:
         return Rest.STALLED
     if not desired.has_finalizer:
-        if release is None and not desired.suspended and observed.topics.unreachable is not None:
-            # Nothing was made, and nothing can be: deleting it needs to wait for nothing.
-            return Rest.BLOCKED
+        if release is None and not desired.suspended:
+            # Nothing was made, and nothing can be: deleting it needs to wait for nothing, and must not take
+            # the topics of another with it.
+            if observed.topics.unreachable is not None:
+                return Rest.BLOCKED
+            if observed.topics.mismatched:
+                return Rest.STALLED
         return Step.ADD_FINALIZER
     if release is not None and release.status.pending:
         return Step.UNLOCK
     if release is not None and release.status in (ReleaseStatus.UNINSTALLING, ReleaseStatus.UNINSTALLED):
         # Interrupted, or kept as history by somebody: Helm installs only where there is nothing.
         return Step.UNINSTALL
-    up_to_date = (
-        release is not None and release.status is ReleaseStatus.DEPLOYED and release.digest == desired.digest
-    )
-    if up_to_date and observed.missing:
-        return Step.RESTORE
     if not desired.suspended:
         # Services must find their topics when they start, and a suspended pipeline starts none.
         if observed.topics.unreachable is not None:
@@ -69,7 +72,7 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
             return Step.CREATE_TOPICS
     if release is None:
         return Step.INSTALL
-    return Rest.SETTLED if up_to_date else Step.UPGRADE
+    return Rest.SETTLED if deployed and release.digest == desired.digest else Step.UPGRADE
 
 
 def _decide_deletion(desired: Desired, observed: Observed) -> Step | Rest:

@@ -1,6 +1,6 @@
 """Looks at what a pipeline has become in Kubernetes and Kafka."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from stockpipeline.api import PIPELINE_LABEL
@@ -37,26 +37,26 @@ class Observer:
         release = self.releases.read(pipeline.namespace, pipeline.name)
         if pipeline.deleting:
             return Observed(release=release, pods_left=len(self.pods(pipeline)), cleaned=cleaned)
-        missing, workloads = self._owned(pipeline, release)
-        return Observed(release=release, topics=self._topics(pipeline), missing=missing, workloads=workloads)
+        owned = self._owned(pipeline, release)
+        return replace(owned, release=release, topics=self._topics(pipeline))
 
     def pods(self, pipeline: Pipeline) -> list[Object]:
         """The pipeline's pods, also those that are ending."""
         return list(self.client.list(POD.path(pipeline.namespace), pipeline_selector(pipeline.name)))
 
-    def _owned(
-        self, pipeline: Pipeline, release: Release | None
-    ) -> tuple[tuple[ObjectRef, ...], tuple[Workload, ...]]:
+    def _owned(self, pipeline: Pipeline, release: Release | None) -> Observed:
         if release is None or release.status is not ReleaseStatus.DEPLOYED:
-            return (), ()
-        missing, workloads = [], []
-        for ref in manifest_refs(release.manifest):
+            return Observed()
+        missing, rescaled, workloads = [], [], []
+        for ref, desired in manifest_refs(release.manifest):
             found = self.client.get(resource_type(ref).path(pipeline.namespace, ref.name))
             if found is None or found["metadata"].get("labels", {}).get(PIPELINE_LABEL) != pipeline.name:
                 missing.append(ref)
             elif ref.kind == DEPLOYMENT.kind:
-                workloads.append(workload(found))
-        return tuple(missing), tuple(workloads)
+                workloads.append(workload(found, desired))
+                if replicas(found) != desired:
+                    rescaled.append(ref)
+        return Observed(missing=tuple(missing), rescaled=tuple(rescaled), workloads=tuple(workloads))
 
     def _topics(self, pipeline: Pipeline) -> Topics:
         if pipeline.config is None or pipeline.config.spec.suspend:
@@ -88,15 +88,28 @@ def resource_type(ref: ObjectRef) -> ResourceType:
 
 
 @lru_cache(maxsize=1024)
-def manifest_refs(manifest: str) -> tuple[ObjectRef, ...]:
-    """The objects in a release's manifest."""
-    return tuple(ObjectRef(found["kind"], found["metadata"]["name"]) for found in parse_manifest(manifest))
+def manifest_refs(manifest: str) -> tuple[tuple[ObjectRef, int], ...]:
+    """The objects in a release's manifest, with the replicas that they should have (0: not a Deployment)."""
+    return tuple(
+        (
+            ObjectRef(found["kind"], found["metadata"]["name"]),
+            replicas(found) if found["kind"] == DEPLOYMENT.kind else 0,
+        )
+        for found in parse_manifest(manifest)
+    )
 
 
-def workload(deployment: Object) -> Workload:
-    """How far a Deployment is, from its status (written by Kubernetes' Deployment controller)."""
-    spec, status = deployment["spec"], deployment.get("status", {})
-    desired = int(spec.get("replicas", 1))
+def replicas(deployment: Object) -> int:
+    """The replicas that a Deployment asks for; Kubernetes' default is one."""
+    return int(deployment["spec"].get("replicas", 1))
+
+
+def workload(deployment: Object, desired: int) -> Workload:
+    """How far a Deployment is, from its status (written by Kubernetes' Deployment controller).
+
+    `desired` is the release's number of replicas: a live one that somebody scaled to zero is not ready.
+    """
+    status = deployment.get("status", {})
     current = (
         status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
         and status.get("updatedReplicas", 0) >= desired

@@ -113,8 +113,15 @@ class Observed:
     topics: Topics = Topics()
     missing: tuple[ObjectRef, ...] = ()
     """Objects of the deployed release that do not exist."""
+    rescaled: tuple[ObjectRef, ...] = ()
+    """Deployments of the deployed release that somebody gave another number of replicas."""
     workloads: tuple[Workload, ...] = ()
     pods_left: int = 0
     """Only looked at during deletion."""
     cleaned: frozenset[Cleanup] = frozenset()
     """What this deletion has removed, or given up after its deadline."""
+
+    @property
+    def drifted(self) -> bool:
+        """Whether objects differ from the deployed release so that the pipeline does not run."""
+        return bool(self.missing or self.rescaled)

@@ -61,7 +61,11 @@ def _stalled(desired: Desired, observed: Observed) -> Verdict:
         message = "; ".join(problem.message for problem in desired.problems)
     else:
         reason = "TopicMismatch"
-        message = "; ".join(observed.topics.mismatched) + "; delete the topics or change the number"
+        message = (
+            "; ".join(observed.topics.mismatched)
+            + "; delete the topics if nobody needs them, or "
+            + ("delete this pipeline and make it anew under another name or with that number of partitions")
+        )
     if release is not None:
         message += f"; revision {release.revision}, made from an earlier spec, is kept as it is"
     return Verdict(reason, message, stalled=True, warning=True)

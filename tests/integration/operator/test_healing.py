@@ -40,6 +40,31 @@ def test_a_deleted_object_comes_back_as_it_was(
     assert cluster.releases(name) == [(1, "deployed")], "put back from the revision that is deployed"
 
 
+def test_a_pipeline_scaled_by_hand_goes_back_to_its_size(cluster: Cluster, operator: Operator) -> None:
+    cluster.apply(pipeline("scaled"))
+    cluster.settled("scaled")
+    cluster.server.kubectl("scale", "deployment/scaled-producer", "--replicas=0")
+
+    eventually(
+        lambda: {one["spec"]["replicas"] for one in cluster.owned(DEPLOYMENT, "scaled")} == {1},
+        "the replicas to come back",
+        seconds=10,
+    )
+    cluster.settled("scaled")
+    assert cluster.releases("scaled") == [(1, "deployed")]
+    notes = [note for reason, note in cluster.events("scaled") if reason == "Restored"]
+    assert notes == ["Deployment scaled-producer was scaled by hand and is back at 1 replicas"]
+
+
+def test_a_broken_spec_does_not_stop_the_healing_of_what_runs(cluster: Cluster, operator: Operator) -> None:
+    cluster.apply(pipeline("mended"))
+    cluster.settled("mended")
+    cluster.edit("mended", {"rules": [{"name": "bad", "side": "buy", "when": "rsi14 < < 30"}]})
+    cluster.has_reason("mended", "InvalidRule")
+    cluster.server.kubectl("delete", "deployment", "mended-producer")
+    eventually(lambda: cluster.get(DEPLOYMENT, "mended-producer"), "the Deployment to come back", seconds=10)
+
+
 def test_an_edit_of_an_owned_object_does_not_block_upgrades(cluster: Cluster, operator: Operator) -> None:
     cluster.apply(pipeline("meddled"))
     cluster.settled("meddled")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import helm_python
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from tests.integration.operator.harness import REPO, Cluster, Operator, eventually, pipeline
 from tests.integration.servers.process import free_port
@@ -59,22 +60,28 @@ def test_an_unreachable_kafka_is_named(cluster: Cluster, operator: Operator, kaf
 
 
 def test_topics_of_an_earlier_pipeline_with_other_partitions_are_reported(
-    cluster: Cluster, operator: Operator
+    cluster: Cluster, operator: Operator, kafka: str
 ) -> None:
     first = pipeline("reborn", kafka={"partitions": 2})
     cluster.apply(first)
     cluster.settled("reborn")
-    # As if the operator had been uninstalled: the resource goes, what it made outside stays.
+    # As if the operator had been uninstalled: resource and release go, the topics stay.
     operator.kill()
     cluster.server.kubectl("delete", "stockpipeline", "reborn", "--wait=false")
     cluster.server.kubectl(
         "patch", "stockpipeline", "reborn", "--type=merge", '-p={"metadata":{"finalizers":[]}}'
     )
+    with helm_python.Config(kubeconfig_path=cluster.server.kubeconfig, namespace="default") as config:
+        config.uninstall("reborn")
     cluster.apply(pipeline("reborn", kafka={"partitions": 3}))
     operator.start()
 
     message = cluster.has_reason("reborn", "TopicMismatch")
     assert "topic default.reborn.ticks has 2 partitions, but spec.kafka.partitions is 3" in message
+    # It made nothing, so its deletion takes nothing of the earlier pipeline with it.
+    assert "finalizers" not in cluster.pipeline("reborn")["metadata"]
+    cluster.delete("reborn")
+    assert "default.reborn.ticks" in AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
 
 
 def test_a_release_of_the_same_name_that_is_not_ours_is_left_alone(

@@ -59,7 +59,16 @@ TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
     ("chart or values changed", WANTED, OLD, Step.UPGRADE),
     ("the same values failed before", WANTED, FAILED, Step.UPGRADE),
     ("an object is gone", WANTED, replace(CURRENT, missing=LOST), Step.RESTORE),
-    ("a new revision makes it anyway", WANTED, replace(OLD, missing=LOST), Step.UPGRADE),
+    ("what ran runs on before it is upgraded", WANTED, replace(OLD, missing=LOST), Step.RESTORE),
+    ("an upgrade that Kafka blocks", WANTED, replace(OLD, missing=LOST, topics=NO_KAFKA), Step.RESTORE),
+    ("a spec with problems restores as well", BROKEN, replace(OLD, missing=LOST), Step.RESTORE),
+    ("topics of another number do not stop it", WANTED, replace(OLD, missing=LOST, topics=OTHER_TOPICS),
+     Step.RESTORE),
+    ("a Deployment was scaled by hand", WANTED, replace(CURRENT, rescaled=LOST), Step.RESTORE),
+    ("nothing is restored unmarked", FRESH, replace(CURRENT, missing=LOST), Step.ADD_FINALIZER),
+    ("nor what is not ours", WANTED, replace(FOREIGN, missing=LOST), Rest.STALLED),
+    ("nor what failed", WANTED, replace(FAILED, missing=LOST), Step.UPGRADE),
+    ("topics of another: this one made nothing", FRESH, replace(NOTHING, topics=OTHER_TOPICS), Rest.STALLED),
     ("restoring needs no Kafka", WANTED, replace(CURRENT, missing=LOST, topics=NO_KAFKA), Step.RESTORE),
     ("Kafka goes away", WANTED, replace(CURRENT, topics=NO_KAFKA), Rest.BLOCKED),
     ("a topic was deleted", WANTED, replace(CURRENT, topics=NO_TOPICS), Step.CREATE_TOPICS),
@@ -109,9 +118,10 @@ def after(step: Step, desired: Desired, observed: Observed) -> tuple[Desired, Ob
         case Step.CREATE_TOPICS:
             return desired, replace(observed, topics=Topics())
         case Step.INSTALL | Step.UPGRADE:
-            return desired, replace(observed, release=release(digest=desired.digest), missing=())
+            made = release(digest=desired.digest)
+            return desired, replace(observed, release=made, missing=(), rescaled=())
         case Step.RESTORE:
-            return desired, replace(observed, missing=())
+            return desired, replace(observed, missing=(), rescaled=())
         case Step.UNINSTALL:
             return desired, replace(observed, release=None, missing=())
         case Step.CLEAN_KAFKA:
@@ -132,6 +142,7 @@ situations = st.builds(
     release=releases,
     topics=st.sampled_from([Topics(), NO_TOPICS, OTHER_TOPICS, NO_KAFKA]),
     missing=st.sampled_from([(), LOST]),
+    rescaled=st.sampled_from([(), LOST]),
     pods_left=st.integers(0, 2),
 )
 wishes = st.sampled_from([WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE])
@@ -149,7 +160,7 @@ def test_from_every_situation_the_steps_come_to_rest(desired: Desired, observed:
     if decision is Rest.SETTLED:
         assert observed.release is not None
         assert (observed.release.status, observed.release.digest) == (ReleaseStatus.DEPLOYED, "new")
-        assert observed.missing == ()
+        assert not observed.drifted
     if desired.deadline_passed:
         assert decision is Rest.GONE, "nothing may hold a deletion for ever"
 

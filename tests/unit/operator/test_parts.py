@@ -121,7 +121,14 @@ def deployment(generation: int, status: dict[str, int]) -> dict[str, Any]:
     ids=["no status", "rolled out", "not seen", "not ready", "old pods", "old pods beside new"],
 )
 def test_a_deployment_is_done_when_its_newest_version_is_ready(status: dict[str, int], done: bool) -> None:
-    assert workload(deployment(2, status)).done is done
+    assert workload(deployment(2, status), 1).done is done
+
+
+def test_a_deployment_scaled_to_zero_by_hand_is_not_done() -> None:
+    scaled = deployment(2, {"observedGeneration": 2})
+    scaled["spec"]["replicas"] = 0
+    found = workload(scaled, 1)
+    assert (found.desired, found.ready, found.done) == (1, 0, False)
 
 
 def pod(**status: Any) -> dict[str, Any]:

@@ -58,6 +58,15 @@ def test_problems_are_all_listed_and_what_runs_is_named() -> None:
     assert verdict.message == "one; two; revision 3, made from an earlier spec, is kept as it is"
 
 
+def test_other_topics_are_no_reason_to_change_what_cannot_change() -> None:
+    observed = Observed(topics=Topics(mismatched=("topic a.b.ticks has 2 partitions",)))
+    verdict = judge(Desired("digest"), observed, Rest.STALLED, {})
+    assert verdict.reason == "TopicMismatch"
+    assert "change" not in verdict.message, "the API server refuses another number of partitions"
+    assert "delete the topics" in verdict.message
+    assert "make it anew" in verdict.message
+
+
 def test_suspended_is_neither_ready_nor_trouble() -> None:
     verdict = judged(Rest.SETTLED, worker("producer", 0), desired=Desired("digest", suspended=True))
     assert (verdict.reason, verdict.ready, verdict.reconciling, verdict.stalled) == (
