@@ -41,18 +41,12 @@ class Registries:
     @classmethod
     def of_this_machine(cls) -> Registries:
         """Read what apt and pip are configured with here."""
-        targets = run(
-            [
-                "apt-get",
-                "indextargets",
-                "--format",
-                "$(REPO_URI) $(RELEASE) $(COMPONENT)",
-                "Created-By: Packages",
-            ],
-            check=False,
-        ).stdout
+        sources = debian_sources(_targets())
+        if not sources:  # apt tells nothing of lists that were never fetched, or were removed
+            run(["apt-get", "update", "--quiet"])
+            sources = debian_sources(_targets())
         return cls(
-            sources=debian_sources(targets),
+            sources=sources,
             apt=apt_settings(run(["apt-config", "dump"], check=False).stdout),
             pip=pip_settings(os.environ, _pip_files(os.environ)),
             ca=_ca_bundle(os.environ),
@@ -72,23 +66,48 @@ class Registries:
         return found
 
 
+def _targets() -> str:
+    format_ = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)"
+    return run(["apt-get", "indextargets", "--format", format_, "Created-By: Packages"], check=False).stdout
+
+
 def debian_sources(targets: str) -> str:
-    """Return the sources of Debian's own suites, given lines of URI, suite and component.
+    """Return the sources of Debian's own suites, given lines of URI, suite and component, apart by `|`.
 
     Other suites and third-party repositories of this machine are left out: their
     keys are not in the image.
     """
     suites: dict[str, list[str]] = {}
     for line in targets.splitlines():
-        uri, suite, component = line.split()
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) != 3 or "$(" in line:  # a flat repository has no component: apt leaves its name there
+            continue
+        uri, suite, component = fields
         official = suite == SUITE or suite in (f"{SUITE}-updates", f"{SUITE}-security")
-        if component == "main" and official and suite not in suites.setdefault(uri, []):
+        if component != "main" or not official:
+            continue
+        uri = _reachable(uri)
+        if uri and suite not in suites.setdefault(uri, []):
             suites[uri].append(suite)
     return "\n".join(
         f"Types: deb\nURIs: {uri}\nSuites: {' '.join(names)}\nComponents: main\nSigned-By: {_KEYRING}\n"
         for uri, names in suites.items()
         if names
     )
+
+
+def _reachable(uri: str) -> str:
+    """Return the URI itself; for a file of mirrors the first of them on the web, or "" where none is."""
+    scheme = "mirror+file:"
+    if not uri.startswith(scheme):
+        return uri
+    file = Path("/" + uri.removeprefix(scheme).strip("/"))  # apt adds a slash to every URI
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return ""
+    # Of a line, what follows the URI says for what the mirror is to be used.
+    return next((line.split()[0] for line in lines if line.startswith(("http://", "https://"))), "")
 
 
 def apt_settings(dump: str) -> str:

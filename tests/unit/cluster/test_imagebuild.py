@@ -84,13 +84,16 @@ def test_images_that_are_there_are_not_built(tmp_path: Path, monkeypatch: pytest
 
 def test_only_debians_own_suites_go_into_a_build() -> None:
     found = debian_sources(
-        "http://mirror.example/debian/ bookworm main\n"
-        "http://mirror.example/debian/ bookworm main\n"
-        "http://mirror.example/debian/ bookworm contrib\n"
-        "http://mirror.example/debian/ bookworm-updates main\n"
-        "http://mirror.example/security/ bookworm-security main\n"
-        "http://vendor.example/apt stable main\n"
-        "http://mirror.example/debian/ trixie main\n"
+        "http://mirror.example/debian/|bookworm|main\n"
+        "http://mirror.example/debian/|bookworm|main\n"
+        "http://mirror.example/debian/|bookworm|contrib\n"
+        "http://mirror.example/debian/|bookworm-updates|main\n"
+        "http://mirror.example/security/|bookworm-security|main\n"
+        "http://vendor.example/apt|stable|main\n"
+        "http://mirror.example/debian/|trixie|main\n"
+        "http://flat.example/apt|./|$(COMPONENT)\n"
+        "http://flat.example/apt\n"
+        "\n"
     )
     assert [line for line in found.splitlines() if line.startswith(("URIs", "Suites"))] == [
         "URIs: http://mirror.example/debian/",
@@ -98,6 +101,30 @@ def test_only_debians_own_suites_go_into_a_build() -> None:
         "URIs: http://mirror.example/security/",
         "Suites: bookworm-security",
     ]
+
+
+def test_a_file_of_mirrors_stands_for_its_first_one_on_the_web(tmp_path: Path) -> None:
+    mirrors = tmp_path / "mirrors.list"
+    mirrors.write_text(
+        "# near\nfile:/srv/debian\nhttps://near.example/debian\tpriority:1\nhttp://far.example/\n"
+    )
+    found = debian_sources(f"mirror+file:{mirrors}/|bookworm|main\n")
+    assert "URIs: https://near.example/debian\n" in found
+    assert debian_sources(f"mirror+file:{tmp_path}/missing|bookworm|main\n") == ""
+
+
+def test_apt_is_updated_once_where_it_lists_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, program = tmp_path / "calls", tmp_path / "apt-get"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" != update ] || {{ echo update >>{calls}; exit; }}\n'
+        f'[ ! -e {calls} ] || echo "http://mirror.example/debian/|bookworm|main"\n'
+    )
+    program.chmod(0o755)
+    (tmp_path / "apt-config").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "URIs: http://mirror.example/debian/" in Registries.of_this_machine().sources
+    Registries.of_this_machine()
+    assert calls.read_text() == "update\n"
 
 
 def test_only_apts_settings_for_reaching_mirrors_go_into_a_build() -> None:
