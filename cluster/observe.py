@@ -15,6 +15,7 @@ from cluster.backend import Cluster
 from cluster.shell import CommandError, run
 
 CONFIG_PATH = "/etc/stockpipeline/pipeline.json"  # where the chart mounts it
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has another loopback
 # (namespace, name) of a StockPipeline.
 Key = tuple[str, str]
 
@@ -81,7 +82,7 @@ def by_pipeline(prometheus: str, query: str) -> dict[Key, float]:
     """
     url = f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own loopback address
+        with _DIRECT.open(url, timeout=5) as response:
             series = json.load(response)["data"]["result"]
     except (urllib.error.URLError, OSError, ValueError):
         return {}

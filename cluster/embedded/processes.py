@@ -116,7 +116,7 @@ class Processes:
                     members,
                     *command,
                 ],
-                env={**os.environ, **program.environment},
+                env={**_without_proxies(os.environ), **program.environment},
                 stdin=standard_input,
                 capture_output=True,  # ends when the output goes to the log: the pid is known by then
                 text=True,
@@ -240,6 +240,11 @@ class Processes:
         log = self.log(name)
         text = log.read_text(errors="replace")[-_LOG_TAIL:] if log.exists() else ""
         return f"the end of {log}:\n{text.strip()}"
+
+
+def _without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out `http_proxy` and the like, in either case: the node's programs call each other alone."""
+    return {key: value for key, value in environment.items() if not key.lower().endswith("_proxy")}
 
 
 def _stat(file: Path) -> tuple[int, str] | None:

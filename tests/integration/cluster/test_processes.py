@@ -62,6 +62,14 @@ def test_a_pid_that_another_process_has_got_is_never_killed(processes: Processes
     os.kill(sleeper or 0, signal.SIGKILL)
 
 
+def test_programs_of_a_node_use_no_proxy(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("http_proxy", "HTTPS_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "http://proxy.example:3128")
+    processes.start(Program("printer", ["sh", "-c", "env; echo end"]))
+    wait_until(lambda: "end" in processes.log("printer").read_text(), 5, "it has printed its environment")
+    assert "proxy.example" not in processes.log("printer").read_text()
+
+
 def test_what_ignores_the_request_to_end_is_killed(processes: Processes) -> None:
     script = 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
     processes.start(Program("stubborn", ["sh", "-c", script]))

@@ -81,5 +81,13 @@ def test_figures_are_found_by_namespace_and_name(prometheus: str) -> None:
     assert by_pipeline(prometheus, observe.LAG) == {("a", "b"): 2.5}
 
 
+def test_a_proxy_is_not_asked_for_what_is_on_loopback(
+    prometheus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert by_pipeline(prometheus, observe.LAG) != {}
+
+
 def test_without_prometheus_nothing_is_known() -> None:
     assert by_pipeline("http://127.0.0.1:1", observe.LAG) == {}
