@@ -35,6 +35,8 @@ name: {{ .name }}
 image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag }}"
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: {{ toJson .args }}
+# What a container said last before it failed: the operator puts it into the pipeline's status.
+terminationMessagePolicy: FallbackToLogsOnError
 env:
   - name: STOCKPIPELINE_LOG_LEVEL
     value: {{ .root.Values.logLevel }}

@@ -42,10 +42,21 @@ def _container_trouble(container: Object) -> str | None:
     if reason and reason not in _ORDINARY:
         # The kubelet's message counts seconds: repeating it would change the status again and again.
         ended = container.get("lastState", {}).get("terminated", {})
-        code = f", exit code {ended['exitCode']}" if "exitCode" in ended else ""
+        code = f", exit code {ended['exitCode']}{_last_words(ended)}" if "exitCode" in ended else ""
         image = f" of {container['image']}" if "Image" in reason else ""
         return f"waits: {reason}{image}{code}"
     ended = container.get("state", {}).get("terminated", {})
     if ended.get("exitCode", 0) != 0:
-        return f"ended with exit code {ended['exitCode']} ({ended.get('reason', 'Error')})"
+        reason = ended.get("reason", "Error")
+        return f"ended with exit code {ended['exitCode']} ({reason}){_last_words(ended)}"
     return None
+
+
+def _last_words(ended: Object) -> str:
+    """The last line that a container wrote for people before it ended.
+
+    Lines of the log are passed over: their times differ after each restart, and so would the status.
+    """
+    lines = [line.strip() for line in ended.get("message", "").splitlines()]
+    said = [line for line in lines if line and not line.startswith("{")]
+    return f": {said[-1]}" if said else ""

@@ -102,6 +102,7 @@ def test_pods_pass_the_restricted_profile(component: str) -> None:
         assert context["readOnlyRootFilesystem"] is True
         assert context["capabilities"] == {"drop": ["ALL"]}
         assert {"requests", "limits"} <= container["resources"].keys()
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
     (container,) = spec["containers"]
     assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
     assert container["ports"] == [{"name": "metrics", "containerPort": 8080}]

@@ -165,6 +165,18 @@ def test_pods_say_what_keeps_them(found: dict[str, Any], expected: str | None) -
     assert pod_troubles.describe([found]).get("producer") == expected
 
 
+def test_the_last_words_of_a_container_are_passed_on_without_its_log() -> None:
+    message = '{"ts": "2026-11-23T09:00:00Z", "event": "x"}\nhistory: there are no bars of TSLA\n{"ts": 1}\n'
+    ended = {"exitCode": 2, "reason": "Error", "message": message}
+    waits = {**CRASHING, "lastState": {"terminated": ended}}
+    described = pod_troubles.describe([pod(initContainerStatuses=[waits])])["producer"]
+    expected = "waits: CrashLoopBackOff, exit code 2: history: there are no bars of TSLA"
+    assert described == f"container history {expected}"
+    just_ended = {"name": "history", "state": {"terminated": ended}}
+    described = pod_troubles.describe([pod(initContainerStatuses=[just_ended])])["producer"]
+    assert described.endswith("exit code 2 (Error): history: there are no bars of TSLA")
+
+
 def test_problems_of_indicators_hide_those_of_rules() -> None:
     bad = StockPipelineSpec.model_validate(
         SPEC
