@@ -54,7 +54,8 @@ class ReplaySource(ApiModel):
     """Real daily bars, played back as ticks on a clock of their own."""
 
     start: datetime.date
-    """First session to play, as YYYY-MM-DD. Bars before it are the history that indicators warm up from."""
+    """First session to play, as YYYY-MM-DD. Bars before it are the history that indicators warm up from.
+    Cannot change later."""
 
     end: datetime.date | None = None
     """Last session to play, as YYYY-MM-DD. Without it: to the end of the data."""
@@ -65,10 +66,11 @@ class ReplaySource(ApiModel):
 
     ticks_per_bar: Annotated[int, Field(ge=4, le=100_000)] = 100
     """Ticks made from each daily bar: a path from open to close that touches high and low; volumes add up to
-    the bar's."""
+    the bar's. Cannot change later."""
 
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 1
-    """Seed of the path between the prices of a bar. The same seed gives the same ticks."""
+    """Seed of the path between the prices of a bar. The same seed gives the same ticks. Cannot change
+    later."""
 
     checks = (
         Check(
@@ -90,7 +92,7 @@ class Source(ApiModel):
             "a source's name is made of a-z, 0-9 and '-' and begins with a letter",
         ),
     ]
-    """Name of the source, shown in metrics and in every tick."""
+    """Name of the source, shown in metrics and in every tick. Cannot change later."""
 
     replay: ReplaySource | None = None
     """Play back real daily bars from the past."""
@@ -211,8 +213,8 @@ class Rule(ApiModel):
     """Condition that makes the rule ready to signal again. Without it: when the condition no longer holds."""
 
     cooldown_bars: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Bars that must pass after a signal before the next one of this rule and symbol. A rule never signals
-    twice in one bar."""
+    """How many bars after a signal's own the next one of this rule and symbol may come, at the earliest. A
+    rule never signals twice in one bar, so 1 is the same as 0."""
 
 
 DEFAULT_INDICATORS = (
@@ -230,6 +232,15 @@ DEFAULT_RULES = (
     Rule(name="macd-cross-up", side=Side.BUY, when="crosses_above(macd, macd_signal)"),
     Rule(name="macd-cross-down", side=Side.SELL, when="crosses_below(macd, macd_signal)"),
 )
+
+
+def _fixed(field: str) -> Check:
+    """A field of the source that decides which tick has which number; a producer goes on after the last."""
+    return Check(
+        f"self.sources[0].{field} == oldSelf.sources[0].{field}",
+        f"sources: {field} cannot change: the ticks that were sent would not be those of the new source, and "
+        "it could not go on after them; delete the pipeline and make it anew",
+    )
 
 
 class StockPipelineSpec(ApiModel):
@@ -258,3 +269,11 @@ class StockPipelineSpec(ApiModel):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=64), Unique("name")] = DEFAULT_RULES
     """Rules that make signals. Default: RSI below 30 and above 70, touches of the Bollinger bands, MACD
     crossing its signal line."""
+
+    # At the level of the spec, because there is no old self of a list's item whose key has changed.
+    checks = (
+        _fixed("name"),
+        _fixed("replay.start"),
+        _fixed("replay.ticksPerBar"),
+        _fixed("replay.seed"),
+    )

@@ -63,6 +63,30 @@ def test_partitions_cannot_change(cluster: Cluster, rights: object) -> None:
         cluster.edit("fixed", {"kafka": {"partitions": 8}})
 
 
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("name", {"name": "another"}),
+        ("replay.start", {"replay": {**REPLAY, "start": "2005-01-03"}}),
+        ("replay.ticksPerBar", {"replay": {**REPLAY, "ticksPerBar": 7}}),
+        ("replay.seed", {"replay": {**REPLAY, "seed": 2}}),
+    ],
+)
+def test_what_numbers_the_ticks_cannot_change(
+    cluster: Cluster, rights: object, field: str, change: dict[str, Any]
+) -> None:
+    source = {"name": "replay", "replay": REPLAY}
+    cluster.apply(pipeline("numbered", suspend=True, sources=[source]))
+    with pytest.raises(ApiError, match=f"{field} cannot change.*delete the pipeline and make it anew"):
+        cluster.edit("numbered", {"sources": [{**source, **change}]})
+
+
+def test_how_fast_and_how_far_a_replay_goes_may_change(cluster: Cluster, rights: object) -> None:
+    cluster.apply(pipeline("steered", suspend=True, sources=[{"name": "replay", "replay": REPLAY}]))
+    replay = {**REPLAY, "end": "2005-01-03", "speed": 1}
+    cluster.edit("steered", {"sources": [{"name": "replay", "replay": replay}]})
+
+
 def test_the_api_server_fills_in_the_same_defaults_as_the_models(cluster: Cluster, rights: object) -> None:
     resource = pipeline("defaulted", suspend=True, kafka={"bootstrapServers": None})
     stored = cluster.client.create(STOCK_PIPELINE.path("default"), resource)["spec"]
