@@ -12,8 +12,9 @@ app.kubernetes.io/part-of: stockpipeline
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
-{{/* What the operator may do in a namespace with pipelines. */}}
-{{- define "operator.rules" -}}
+{{/* What the operator may do with pipelines. Needed in the whole cluster: a Role goes with its namespace before
+the pipelines in it, and their finalizers could then never be removed. */}}
+{{- define "operator.pipelineRules" -}}
 # The pipelines themselves; they are made and deleted by users.
 - apiGroups: [stockpipeline.dev]
   resources: [stockpipelines]
@@ -25,6 +26,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [stockpipeline.dev]
   resources: [stockpipelines/finalizers]
   verbs: [update]
+{{- end }}
+
+{{/* What the operator may do with what it makes of a pipeline, in the pipeline's namespace. */}}
+{{- define "operator.ownedRules" -}}
 # What the pipeline's chart contains, and nothing else.
 - apiGroups: [apps]
   resources: [deployments]

@@ -5,9 +5,9 @@ from functools import lru_cache
 
 from stockpipeline.api import PIPELINE_LABEL
 from stockpipeline_operator.helm.chart import parse_manifest
-from stockpipeline_operator.helm.releases import HelmReleases
+from stockpipeline_operator.helm.releases import HelmFailure, HelmReleases
 from stockpipeline_operator.kafka_topics import KafkaTopics, KafkaUnreachable
-from stockpipeline_operator.kube.client import KubeClient, Object
+from stockpipeline_operator.kube.client import ApiError, KubeClient, Object
 from stockpipeline_operator.kube.resources import DEPLOYMENT, OWNED, POD, ResourceType, pipeline_selector
 from stockpipeline_operator.reconcile.pipeline import Pipeline
 from stockpipeline_operator.reconcile.state import (
@@ -32,17 +32,29 @@ class Observer:
     releases: HelmReleases
     kafka: KafkaTopics
 
-    def observe(self, pipeline: Pipeline, cleaned: frozenset[Cleanup]) -> Observed:
-        """What is there now. `cleaned` is what this pass has removed already."""
-        release = self.releases.read(pipeline.namespace, pipeline.name)
+    def observe(self, pipeline: Pipeline, cleaned: frozenset[Cleanup], *, give_up: bool) -> Observed:
+        """What is there now. `cleaned` is what this pass has removed already.
+
+        With `give_up` (a deletion's deadline has passed), what cannot be looked at counts as gone.
+        """
         if pipeline.deleting:
-            return Observed(release=release, pods_left=len(self.pods(pipeline)), cleaned=cleaned)
+            try:
+                return self._remains(pipeline, cleaned)
+            except (ApiError, HelmFailure):
+                if not give_up:
+                    raise
+                return Observed(cleaned=cleaned)
+        release = self.releases.read(pipeline.namespace, pipeline.name)
         owned = self._owned(pipeline, release)
         return replace(owned, release=release, topics=self._topics(pipeline))
 
     def pods(self, pipeline: Pipeline) -> list[Object]:
         """The pipeline's pods, also those that are ending."""
         return list(self.client.list(POD.path(pipeline.namespace), pipeline_selector(pipeline.name)))
+
+    def _remains(self, pipeline: Pipeline, cleaned: frozenset[Cleanup]) -> Observed:
+        release = self.releases.read(pipeline.namespace, pipeline.name)
+        return Observed(release=release, pods_left=len(self.pods(pipeline)), cleaned=cleaned)
 
     def _owned(self, pipeline: Pipeline, release: Release | None) -> Observed:
         if release is None or release.status is not ReleaseStatus.DEPLOYED:

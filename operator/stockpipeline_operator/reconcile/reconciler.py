@@ -106,7 +106,9 @@ class Reconciler:
     def _step(self, work: Work) -> Rest:
         for _ in range(_MOST_STEPS):
             work.desired = self._desired(work.pipeline)
-            work.observed = self._observer.observe(work.pipeline, work.cleaned)
+            work.observed = self._observer.observe(
+                work.pipeline, work.cleaned, give_up=work.desired.deadline_passed
+            )
             decision = decide(work.desired, work.observed)
             if isinstance(decision, Rest):
                 return decision

@@ -15,7 +15,8 @@ def limited(cluster: Cluster, the_operator: Operator, kafka: str, redis: str, tm
     """An operator for the namespace "desk" alone; the one for all namespaces is stopped."""
     the_operator.kill()
     for name in ("desk", "elsewhere"):
-        cluster.server.kubectl("create", "namespace", name)
+        if cluster.client.get(f"/api/v1/namespaces/{name}") is None:
+            cluster.server.kubectl("create", "namespace", name)
     kubeconfig = install_rights(cluster, tmp_path, "limited", ["desk"])
     return Operator(kubeconfig, tmp_path, kafka, redis, namespaces="desk")
 
@@ -38,3 +39,17 @@ def test_it_serves_its_namespaces_and_no_others(cluster: Cluster, limited: Opera
         limited.stop()
     assert "status" not in cluster.pipeline("theirs", "elsewhere")
     assert "finalizers" not in cluster.pipeline("theirs", "elsewhere")["metadata"]
+
+
+def test_rights_that_go_before_the_pipeline_do_not_hold_its_deletion(
+    cluster: Cluster, limited: Operator
+) -> None:
+    cluster.apply(pipeline("bereft", namespace="desk"))
+    limited.start()
+    try:
+        cluster.settled("bereft", namespace="desk")
+        # As in a namespace that is being deleted, where the Role goes at any time.
+        cluster.server.kubectl("delete", "rolebinding", "limited", "--namespace", "desk")
+        cluster.delete("bereft", namespace="desk")
+    finally:
+        limited.stop()

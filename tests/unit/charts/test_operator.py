@@ -14,6 +14,7 @@ from stockpipeline_operator.kube.resources import OWNED
 from stockpipeline_operator.settings import Settings
 
 CHART = Path(__file__).parents[3] / "charts" / "stockpipeline-operator"
+NAME = "stockpipeline-operator"
 NAMESPACE = "stockpipeline-system"
 KUBERNETES = "1.34"
 VALUES: dict[str, Any] = {"image": {"tag": "1"}, "services": {"image": {"tag": "2"}}}
@@ -32,9 +33,7 @@ Object = dict[str, Any]
 
 
 def render(values: Object | None = None) -> list[Object]:
-    manifests = Chart.load(CHART).render(
-        VALUES | (values or {}), name="stockpipeline-operator", namespace=NAMESPACE
-    )
+    manifests = Chart.load(CHART).render(VALUES | (values or {}), name=NAME, namespace=NAMESPACE)
     return [found for text in manifests.values() for found in yaml.safe_load_all(text) if found]
 
 
@@ -120,7 +119,11 @@ def test_rights_are_named_one_by_one(values: Object) -> None:
 
 def test_a_list_of_namespaces_limits_the_rights_to_them() -> None:
     objects = render({"watchNamespaces": ["desk", "lab"]})
-    assert of_kind(objects, "ClusterRoleBinding") == []
+    (everywhere,) = [one for one in of_kind(objects, "ClusterRole") if one["metadata"]["name"] == NAME]
+    resources = {resource for rule in everywhere["rules"] for resource in rule["resources"]}
+    assert resources == {"stockpipelines", "stockpipelines/status", "stockpipelines/finalizers"}
+    for role in of_kind(objects, "Role"):
+        assert not [one for rule in role["rules"] for one in rule["resources"] if one in resources]
     assert {each["metadata"]["namespace"] for each in of_kind(objects, "RoleBinding")} == {"desk", "lab"}
 
 
