@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from pydantic import BaseModel, ValidationError
+
+from stockpipeline.api.spec import Kafka, Redis
+
 _PREFIX = "STOCKPIPELINE_OPERATOR_"
 
 
@@ -42,8 +46,8 @@ class Settings:
             services_repository=values.text("SERVICES_REPOSITORY"),
             services_tag=values.text("SERVICES_TAG"),
             services_pull_policy=values.text("SERVICES_PULL_POLICY", "IfNotPresent"),
-            kafka_bootstrap_servers=values.text("KAFKA_BOOTSTRAP_SERVERS"),
-            redis_url=values.text("REDIS_URL"),
+            kafka_bootstrap_servers=values.field("KAFKA_BOOTSTRAP_SERVERS", Kafka, "bootstrapServers"),
+            redis_url=values.field("REDIS_URL", Redis, "url"),
             namespaces=tuple(values.text("NAMESPACES", "").replace(",", " ").split()),
             workers=int(values.number("WORKERS", 4, at_least=1)),
             resync_seconds=values.number("RESYNC_SECONDS", 30, at_least=1),
@@ -70,6 +74,16 @@ class _Variables:
         if value < at_least:
             raise SettingsError(f"{_PREFIX}{name} is {text}; it must be at least {at_least:g}")
         return value
+
+    def field(self, name: str, model: type[BaseModel], field: str) -> str:
+        """A text that must be fit for a field of the resource, for which it is the default."""
+        text = self.text(name)
+        try:
+            model.model_validate({field: text})
+        except ValidationError as error:
+            # Without the value: a URL may hold a password, and the message says what it should be.
+            raise SettingsError(f"{_PREFIX}{name}: {error.errors()[0]['msg']}") from None
+        return text
 
     def directory(self, name: str) -> Path:
         path = Path(self.text(name))

@@ -132,6 +132,8 @@ def test_a_list_of_namespaces_limits_the_rights_to_them() -> None:
     [
         ({"image": {"tag": ""}}, "tag"),
         ({"defaults": {"redis": {"url": "redis://user:secret@host"}}}, "url"),
+        ({"defaults": {"redis": {"url": "redis://host:6379/0?password=x"}}}, "url"),
+        ({"defaults": {"kafka": {"bootstrapServers": "one:9092,two"}}}, "bootstrapServers"),
         ({"workers": 0}, "workers"),
         ({"watchNamespace": "desk"}, "watchNamespace"),
     ],

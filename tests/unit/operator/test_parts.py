@@ -47,12 +47,20 @@ def test_settings_have_defaults() -> None:
         ({"REDIS_URL": ""}, "the environment variable STOCKPIPELINE_OPERATOR_REDIS_URL is not set"),
         ({"WORKERS": "many"}, "STOCKPIPELINE_OPERATOR_WORKERS is 'many'; it must be a number"),
         ({"WORKERS": "0"}, "STOCKPIPELINE_OPERATOR_WORKERS is 0; it must be at least 1"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "kafka"}, "KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrapServers must be"),
+        ({"REDIS_URL": "redis://redis:6379/0?db=1"}, "STOCKPIPELINE_OPERATOR_REDIS_URL: redis.url must be"),
         ({"CHART": "/nowhere"}, "STOCKPIPELINE_OPERATOR_CHART is /nowhere, which is not a directory"),
     ],
 )
 def test_bad_settings_are_named(changes: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.from_environment(environment(**changes))
+
+
+def test_a_password_in_a_url_is_not_repeated() -> None:
+    with pytest.raises(SettingsError, match="without a user or password") as caught:
+        Settings.from_environment(environment(REDIS_URL="redis://:hunter2@redis:6379/0"))
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_stored_release_keeps_all_but_its_status() -> None:
