@@ -55,7 +55,10 @@ class KubeClient:
             maxsize=connections,
             ssl_context=info.as_ssl_context(),
             timeout=_TIMEOUT,
-            retries=urllib3.Retry(total=2, redirect=0, status=0, backoff_factor=0.1),
+            # A 429 or 503 is an answer: the pass is retried, and its message is worth showing.
+            retries=urllib3.Retry(
+                total=2, redirect=0, status=0, backoff_factor=0.1, respect_retry_after_header=False
+            ),
         )
 
     def get(self, path: str) -> Object | None:

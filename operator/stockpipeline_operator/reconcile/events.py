@@ -14,8 +14,13 @@ from stockpipeline_operator.reconcile.pipeline import Pipeline
 
 _log = structlog.get_logger()
 _CONTROLLER = "stockpipeline.dev/operator"
-_LONGEST_NOTE = 1024
+_LONGEST_NOTE_BYTES = 1024
 Severity = Literal["Normal", "Warning"]
+
+
+def shortened(note: str) -> str:
+    """As much of `note` as the API server takes: it counts bytes."""
+    return note.encode()[:_LONGEST_NOTE_BYTES].decode(errors="ignore")
 
 
 class Events:
@@ -37,7 +42,7 @@ class Events:
             "action": "Reconcile",
             "type": severity,
             "reason": reason,
-            "note": note[:_LONGEST_NOTE],
+            "note": shortened(note),
             "regarding": {
                 "apiVersion": API_VERSION,
                 "kind": KIND,

@@ -8,6 +8,9 @@ from stockpipeline.api import Condition, ConditionStatus, ConditionType
 from stockpipeline_operator.reconcile.decide import Rest
 from stockpipeline_operator.reconcile.state import Desired, Observed, Problem, Workload
 
+# The schema's limit, of a condition's message in characters.
+_LONGEST_MESSAGE = 32768
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -98,7 +101,8 @@ def conditions(
                 type=type_,
                 status=status,
                 reason=verdict.reason if holds else reason,
-                message=verdict.message if holds else message,
+                # Many problems make a long message, and the API server would refuse the whole status.
+                message=(verdict.message if holds else message)[:_LONGEST_MESSAGE],
                 last_transition_time=(
                     earlier.last_transition_time if earlier is not None and earlier.status is status else now
                 ),

@@ -104,6 +104,11 @@ def test_a_transition_time_changes_with_the_status_only() -> None:
     assert times == {"Ready": LATER, "Reconciling": LATER, "Stalled": NOW}
 
 
+def test_a_message_is_cut_to_what_the_api_server_takes() -> None:
+    made = conditions(Verdict("InvalidRule", "x" * 40_000, stalled=True), 1, (), NOW)
+    assert max(len(one.message) for one in made) == 32768
+
+
 def test_the_same_verdict_gives_the_same_conditions() -> None:
     verdict = Verdict("Running", "c", ready=True)
     first = conditions(verdict, 1, (), NOW)
