@@ -64,14 +64,27 @@ class HistoryStore:
         history: dict[str, BarSeries | None] = {}
         for start in range(0, len(symbols), _BATCH):
             batch = symbols[start : start + _BATCH]
-            keys = [self._names.history_key(symbol) for symbol in batch]
-            try:
-                values = cast("list[bytes | None]", self._redis.mget(keys))
-            except RedisError as error:
-                raise self._unavailable(error) from error
-            for symbol, key, value in zip(batch, keys, values, strict=True):
+            for symbol, value in zip(batch, self._values(batch), strict=True):
+                key = self._names.history_key(symbol)
                 history[symbol] = None if value is None else self._decode(key, value)
         return history
+
+    def differing(self, history: Mapping[str, BarSeries]) -> dict[str, BarSeries]:
+        """Return those series that Redis does not have as they are: changed, broken, evicted, not noted.
+
+        Raises:
+            HistoryUnavailable: Redis cannot be reached.
+        """
+        digests = self.digests()
+        differing: dict[str, BarSeries] = {}
+        symbols = list(history)
+        for start in range(0, len(symbols), _BATCH):
+            batch = symbols[start : start + _BATCH]
+            for symbol, value in zip(batch, self._values(batch), strict=True):
+                series = history[symbol]
+                if value != series.encode() or digests.get(symbol) != series.digest():
+                    differing[symbol] = series
+        return differing
 
     def digests(self) -> dict[str, str]:
         """Return the digest of each symbol's series, for the symbols that have one.
@@ -88,6 +101,15 @@ class HistoryStore:
     def close(self) -> None:
         """Close the connections."""
         self._redis.close()
+
+    def _values(self, symbols: Sequence[str]) -> list[bytes | None]:
+        try:
+            return cast(
+                "list[bytes | None]",
+                self._redis.mget([self._names.history_key(symbol) for symbol in symbols]),
+            )
+        except RedisError as error:
+            raise self._unavailable(error) from error
 
     def _decode(self, key: str, value: bytes) -> BarSeries:
         try:

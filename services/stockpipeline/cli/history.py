@@ -24,10 +24,7 @@ def load(config: PipelineConfig) -> int:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            present = store.digests()
-            changed = {
-                symbol: series for symbol, series in history.items() if present.get(symbol) != series.digest()
-            }
+            changed = store.differing(history)
             store.put_many(changed)
         except HistoryUnavailable as error:
             if time.monotonic() > deadline:

@@ -9,9 +9,11 @@ from redis import Redis
 
 from stockpipeline.adapters.history_redis import HistoryStore, HistoryUnavailable
 from stockpipeline.api import PipelineNames
+from stockpipeline.cli.history import load
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.packaged import packaged_bars
 from tests.integration.servers.process import free_port
+from tests.integration.services.support import SYMBOLS, pipeline
 
 NAMES = PipelineNames("test", "history-store")
 
@@ -50,6 +52,25 @@ def test_a_broken_value_is_named(redis: str) -> None:
         client.set(NAMES.history_key("BAD"), b"not bars")
     with pytest.raises(HistoryUnavailable, match=r"Redis key test\.history-store:history:BAD is no history"):
         HistoryStore(redis, NAMES).get_many(["BAD"])
+
+
+def test_loading_again_repairs_what_is_broken_gone_or_not_noted(
+    redis: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = pipeline("history-repair", "127.0.0.1:9092", redis)
+    store = HistoryStore(redis, config.names)
+    assert load(config) == 0
+    good = store.get_many(SYMBOLS)
+    with Redis.from_url(redis) as client:
+        client.set(config.names.history_key("IBM"), b"not bars")
+        client.delete(config.names.history_key("FB"))
+        client.hdel(config.names.history_digests_key, "GOOG")
+    assert load(config) == 0
+    assert "3 of 5 symbols loaded" in capsys.readouterr().out
+    assert store.get_many(SYMBOLS) == good
+    assert store.digests().keys() == set(SYMBOLS)
+    assert load(config) == 0
+    assert "0 of 5 symbols loaded" in capsys.readouterr().out
 
 
 def test_an_unreachable_server_is_named() -> None:
