@@ -61,10 +61,9 @@ class Transaction:
             self.schedule.opened()
 
     def add_signal(self, signal: Signal, tick: Message) -> None:
-        """Send a signal and note how long ago its tick came to Kafka."""
+        """Send a signal; how long it took since its tick came to Kafka is measured after the commit."""
         self._producer.send(self._signals_topic, encode_signal(signal), signal.symbol, self._keep_waiting)
-        self._metrics.tick_to_signal.observe(max(0.0, time.time() - tick.timestamp()[1] / 1000))
-        self._signals.append(signal)
+        self._signals.append((signal, tick.timestamp()[1]))
         self.schedule.urgent()
 
     def add_dead_letter(self, message: Message, reason: str, explanation: str) -> None:
@@ -98,8 +97,10 @@ class Transaction:
         self._producer.commit(
             self._ticks_topic, self._positions, self._consumer.group_metadata(), self._keep_waiting
         )
-        for signal in self._signals:
+        now = time.time()
+        for signal, arrived_ms in self._signals:
             self._metrics.signal(signal.rule, signal.side)
+            self._metrics.tick_to_signal.observe(max(0.0, now - arrived_ms / 1000))
         self._clear()
 
     def abort(self) -> None:
@@ -116,6 +117,7 @@ class Transaction:
 
     def _clear(self) -> None:
         self.schedule.closed()
-        self._signals: list[Signal] = []
+        self._signals: list[tuple[Signal, int]] = []
+        """With the time (epoch ms) at which the tick came to Kafka."""
         self._changed: set[str] = set()
         self._positions: dict[int, int] = {}

@@ -94,7 +94,7 @@ class DetectorMetrics:
         )
         self.tick_to_signal = Histogram(
             "stockpipeline_detector_tick_to_signal_seconds",
-            "From the tick's arrival in Kafka to the hand-over of its signal",
+            "From the tick's arrival in Kafka to the commit that makes its signal visible",
             ["pipeline"],
             buckets=_LATENCY_BUCKETS,
             registry=registry,

@@ -1,0 +1,62 @@
+"""What is counted of a transaction, and when."""
+
+from collections.abc import Callable
+from unittest.mock import Mock
+
+import pytest
+from confluent_kafka import Message
+from prometheus_client import CollectorRegistry
+
+from stockpipeline.adapters.kafka_transactions import TransactionFailed
+from stockpipeline.api import PipelineNames
+from stockpipeline.detector.transaction import Transaction
+from stockpipeline.runtime.metrics import DetectorMetrics
+from stockpipeline.signals.signal import Signal
+
+SIGNAL = Signal("id", "test/demo", "IBM", "rule", "buy", 1.0, 1, "2013-01-02", {}, 1.0, "replay")
+TICK = Message("ticks", 0, 7, b"IBM", b"{}")
+
+
+def _always() -> bool:
+    return True
+
+
+def _parts() -> tuple[Transaction, Mock, Callable[[], float | None]]:
+    registry = CollectorRegistry()
+    producer = Mock()
+    transaction = Transaction(
+        producer,
+        Mock(),
+        PipelineNames("test", "demo"),
+        DetectorMetrics(registry, "demo"),
+        lambda _symbol: (),
+        {"IBM": 0},
+        _always,
+    )
+
+    def measured() -> float | None:
+        return registry.get_sample_value(
+            "stockpipeline_detector_tick_to_signal_seconds_count", {"pipeline": "demo"}
+        )
+
+    return transaction, producer, measured
+
+
+def test_a_signal_is_measured_when_its_commit_made_it_visible() -> None:
+    transaction, _producer, measured = _parts()
+    transaction.begin()
+    transaction.add_signal(SIGNAL, TICK)
+    assert measured() == 0
+    transaction.commit()
+    assert measured() == 1
+
+
+def test_a_signal_of_an_aborted_transaction_is_not_measured() -> None:
+    transaction, producer, measured = _parts()
+    producer.commit.side_effect = TransactionFailed("fenced")
+    transaction.begin()
+    transaction.add_signal(SIGNAL, TICK)
+    with pytest.raises(TransactionFailed):
+        transaction.commit()
+    transaction.abort()
+    assert measured() == 0
