@@ -70,12 +70,16 @@ class ControlGroup:
                 ) from error
 
     def pids(self, below: str = "") -> set[int]:
-        """Return the processes in the group, or in its subgroup `below`, and in all groups below that."""
+        """Return the processes in the group, or in its subgroup `below`, and in all groups below that.
+
+        Without 0, which stands for one that this process cannot see: killing 0 would kill this one's group.
+        """
         return {
             int(pid)
             for folder in self.folders
             for group in _tree(folder / below if below else folder)
             for pid in _read(group / "cgroup.procs").split()
+            if pid != "0"
         }
 
     def kill(self, below: str = "") -> None:

@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.settings import DEFAULT_NAME
+
+
+def machine_name(cluster: str) -> str:
+    """Return the name of the cluster's control group and network namespace among all of this machine.
+
+    `docker` or `system` may be the name of a cluster, and must not be taken for that of another's group.
+    """
+    return DEFAULT_NAME if cluster == DEFAULT_NAME else f"{DEFAULT_NAME}.{cluster}"
+
 
 @dataclass(frozen=True)
 class Layout:

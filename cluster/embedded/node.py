@@ -20,7 +20,7 @@ from cluster.embedded.binaries import node_programs, pause_program, relay_progra
 from cluster.embedded.cgroups import ControlGroup
 from cluster.embedded.egress import Egress
 from cluster.embedded.forward import LOOPBACK, forward
-from cluster.embedded.layout import Layout
+from cluster.embedded.layout import Layout, machine_name
 from cluster.embedded.locked import locked
 from cluster.embedded.namespace import Namespace, furnish
 from cluster.embedded.pki import Certificate, kubeconfig, token_key
@@ -51,8 +51,8 @@ class EmbeddedNode:
     ) -> None:
         self._settings = settings
         self._layout = Layout(settings.state, settings.run)
-        self._namespace = Namespace(settings.name)
-        self._group = ControlGroup(settings.name)
+        self._namespace = Namespace(machine_name(settings.name))
+        self._group = ControlGroup(machine_name(settings.name))
         self._processes = Processes(self._layout.pids, self._layout.logs, self._group.members_file)
         self._egress = Egress(settings.name, settings.slot, self._namespace, settings.run.parent, uplink)
         self._resolvers = resolvers
@@ -100,8 +100,13 @@ class EmbeddedNode:
                 self._start_rest(node, client)
 
     def down(self, progress: Progress) -> None:
-        """Remove everything but the cache: programs, containers, mounts, network, control groups, state."""
+        """Remove everything but the cache: programs, containers, mounts, network, control groups, state.
+
+        Its folders are made first and removed last: where none is, nothing of this cluster is left.
+        """
         with locked(self._layout.lock), progress.step("Remove the Kubernetes node"):
+            if not (self._layout.state.exists() or self._layout.run.exists()):
+                return
             teardown.end_processes(self._processes, self._group, self._namespace)
             self._egress.disconnect()
             teardown.remove_traces(self._settings.name, self._layout, self._group, self._namespace)

@@ -17,7 +17,7 @@ import pytest
 
 from cluster.embedded.addresses import NODE_IP
 from cluster.embedded.cgroups import ControlGroup
-from cluster.embedded.layout import Layout
+from cluster.embedded.layout import Layout, machine_name
 from cluster.embedded.namespace import Namespace
 from cluster.embedded.node import EmbeddedNode
 from cluster.embedded.processes import Processes
@@ -177,7 +177,7 @@ def test_up_heals_a_program_that_hangs(cluster: Cluster) -> None:
 def test_up_heals_after_everything_was_killed(cluster: Cluster) -> None:
     """As after a crash of the machine: no process is left, but mounts, namespace and files are."""
     cluster.exec("web", "append", "/data/lines", "kept")
-    ControlGroup(cluster.settings.name).kill()
+    ControlGroup(machine_name(cluster.settings.name)).kill()
     cluster.up()
     cluster.wait_for_pods()
     assert "kept" in cluster.exec("web", "append", "/data/lines", "more")
@@ -248,12 +248,13 @@ def _start_and_kill(cluster: Cluster) -> None:
 def _traces(cluster: Cluster) -> list[str]:
     """Return everything of a cluster that is left on this machine."""
     name = cluster.settings.name
-    found = [str(path) for path in Path("/sys/fs/cgroup").rglob(name)]
-    mine = (f"/{name}/", f"/{name} ")
+    machine = machine_name(name)
+    found = [str(path) for path in Path("/sys/fs/cgroup").rglob(machine)]
+    mine = (f"/{name}/", f"/{machine}/", f"/{machine} ")
     found += [
         line for line in Path("/proc/self/mountinfo").read_text().splitlines() if any(m in line for m in mine)
     ]
-    folders = [cluster.settings.state, cluster.settings.run, Namespace(name).path]
+    folders = [cluster.settings.state, cluster.settings.run, Namespace(machine).path]
     found += [str(path) for path in folders if path.exists()]
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:

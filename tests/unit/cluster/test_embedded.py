@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import io
 import ipaddress
 import json
 import re
@@ -11,14 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from cluster.embedded import cni, dns, kernel, mounts, toolchain
+from cluster.embedded import cni, dns, kernel, mounts, teardown, toolchain
 from cluster.embedded.addresses import NODE_IP, POD_RANGE, SERVICE_RANGE, egress_link
 from cluster.embedded.archive import write_program_image
 from cluster.embedded.binaries import NODE_SOURCE, PROGRAMS, kubernetes_version
 from cluster.embedded.cgroups import ControlGroup
 from cluster.embedded.egress import uplink_rules
+from cluster.embedded.layout import machine_name
 from cluster.embedded.mounts import mount_points
+from cluster.embedded.node import EmbeddedNode
 from cluster.embedded.toolchain import parse_version
+from cluster.progress import Progress
+from cluster.settings import Settings
 
 
 def test_the_links_are_the_programs_of_the_binary() -> None:
@@ -162,9 +168,29 @@ def test_control_groups_of_version_2_lie_in_the_one_tree(tmp_path: Path) -> None
     assert group.folders == [tmp_path / "mine"]
     assert (tmp_path / "cgroup.subtree_control").read_text().split() == ["+cpu", "+memory", "+pids"]
     (tmp_path / "mine" / "kubepods" / "pod1").mkdir(parents=True)
-    (tmp_path / "mine" / "kubepods" / "pod1" / "cgroup.procs").write_text("7\n8\n")
+    (tmp_path / "mine" / "kubepods" / "pod1" / "cgroup.procs").write_text("7\n8\n0\n")
     assert group.pids() == group.pids("kubepods") == {7, 8}
     assert group.pids("system") == set()
+
+
+def test_groups_and_namespaces_of_others_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Settings.from_environment({"CLUSTER": "node", "CLUSTER_NAME": "docker"})
+    node = EmbeddedNode(dataclasses.replace(made, state=tmp_path / "state", run=tmp_path / "run" / "docker"))
+    assert machine_name("docker") == "stockpipeline.docker", "not Docker's own group"
+    assert machine_name("stockpipeline") == "stockpipeline"
+    assert node._group.name == "/stockpipeline.docker"
+    assert node._namespace.path.name == "stockpipeline.docker"
+
+    ended: list[object] = []
+    monkeypatch.setattr(teardown, "end_processes", lambda *words: ended.append(words))
+    monkeypatch.setattr(teardown, "remove_traces", lambda *_words: None)
+    node.down(Progress(io.StringIO()))
+    assert ended == []
+    (tmp_path / "state").mkdir()
+    node.down(Progress(io.StringIO()))
+    assert len(ended) == 1
 
 
 def test_a_program_becomes_an_image_with_a_digest_that_fits(tmp_path: Path) -> None:
