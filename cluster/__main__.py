@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
 from cluster.prerequisites import PrerequisiteError
 from cluster.progress import Progress
 from cluster.settings import Settings
-from cluster.shell import CommandError
+from cluster.shell import CommandError, terminate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,4 +77,5 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, terminate)
     raise SystemExit(main())

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 _STDERR_TAIL = 2000  # characters of a failed program's stderr that an error quotes
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between two looks at a condition
@@ -21,6 +22,15 @@ class CommandError(RuntimeError):
         self.stderr = stderr
         tail = stderr.strip()[-_STDERR_TAIL:]
         super().__init__(f"{shlex.join(self.command)}: {reason}" + (f"\n{tail}" if tail else ""))
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: to be stopped as by Ctrl-C, which however a terminal sends to child processes too."""
+
+
+def terminate(_number: int, _frame: object) -> NoReturn:
+    """Handle SIGTERM: end with all that cleans up, instead of at once."""
+    raise Terminated
 
 
 def run(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -20,6 +21,7 @@ from cluster.embedded.binaries import node_programs
 from cluster.embedded.packages import DEBIAN_PACKAGES as NODE_PACKAGES
 from cluster.progress import Progress
 from cluster.settings import Settings
+from cluster.shell import Terminated
 
 # Real servers that the tests start themselves on loopback.
 SERVER_PACKAGES = ("redis-server", "prometheus", "openjdk-17-jre-headless")
@@ -120,19 +122,36 @@ def _pytest(settings: Settings, suite: str) -> Tally:
     command = [
         environment.python(settings), "-m", "pytest", f"tests/{suite}", "--junit-xml", report, "-q",
     ]  # fmt: skip
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=settings.repo,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        check=False,
+    code = _ended(
+        subprocess.Popen(
+            [str(word) for word in command],
+            cwd=settings.repo,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
     )
     if not report.exists():
-        print(f"pytest ended with exit code {done.returncode} and wrote no report", file=sys.stderr)
+        print(f"pytest ended with exit code {code} and wrote no report", file=sys.stderr)
         return Tally(failed=1)
     tally = _count(report)
-    if done.returncode != 0 and tally.failed == 0:  # an error that is no test's, such as of collection
+    if code != 0 and tally.failed == 0:  # an error that is no test's, such as of collection
         tally.failed += 1
     return tally
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the process and return its exit code; when stopped, first let it remove what it made."""
+    stopped: KeyboardInterrupt | None = None
+    while True:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt as stop:
+            if isinstance(stop, Terminated) and stopped is None:
+                process.send_signal(signal.SIGINT)
+            stopped = stop
+            continue
+        if stopped is not None:
+            raise stopped
+        return code
 
 
 def _count(report: Path) -> Tally:

@@ -107,6 +107,7 @@ def deployment() -> Iterator[Deployment]:
     """The product on a cluster of the tests' own; removed at the end."""
     settings = Settings.from_environment({**os.environ, "CLUSTER": "node", "CLUSTER_NAME": NAME})
     cluster = cluster_of(settings)
+    make("down")  # what a killed test run may have left
     try:
         output = make("up").stdout
         yield Deployment(

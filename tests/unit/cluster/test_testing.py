@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from cluster import testing, usage
 from cluster.progress import Progress
-from cluster.settings import Settings
+from cluster.settings import REPO, Settings
 from cluster.shell import wait_until
 from cluster.testing import Tally
 
@@ -58,6 +59,35 @@ def test_suites_need_no_docker_and_get_the_base_packages_first(monkeypatch: pyte
     monkeypatch.setitem(testing.SUITES, "unit", suite)
     testing.run_suites(Settings.from_environment({"CLUSTER": "kind"}), ["unit"], Progress())
     assert done == ["node", (), "unit"]
+
+
+@pytest.mark.parametrize(("signum", "passed_on"), [("INT", False), ("TERM", True)])
+def test_a_stopped_run_waits_until_pytest_has_cleaned_up(
+    tmp_path: Path, signum: str, passed_on: bool
+) -> None:
+    """A terminal sends SIGINT to pytest as well; a second one would break off its cleaning up."""
+    child = (
+        "import pathlib, signal, time\n"
+        "signal.signal(signal.SIGINT, lambda *_: got.append(1))\n"
+        "got = []\n"
+        "pathlib.Path('started').touch()\n"
+        "end = time.monotonic() + 1\n"
+        "while not got and time.monotonic() < end: time.sleep(0.02)\n"
+        "pathlib.Path('cleaned').write_text(str(bool(got)))\n"
+    )
+    parent = (
+        "import signal, subprocess, sys\n"
+        "from cluster import shell, testing\n"
+        "signal.signal(signal.SIGTERM, shell.terminate)\n"
+        "try: testing._ended(subprocess.Popen([sys.executable, '-c', sys.argv[1]]))\n"
+        "except KeyboardInterrupt: sys.exit(130)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    with subprocess.Popen([sys.executable, "-c", parent, child], cwd=tmp_path, env=environment) as process:
+        wait_until((tmp_path / "started").exists, 30, "the child has started")
+        process.send_signal(signal.Signals[f"SIG{signum}"])
+        assert process.wait(30) == 130
+    assert (tmp_path / "cleaned").read_text() == str(passed_on)
 
 
 def test_usage_sees_a_busy_process() -> None:
