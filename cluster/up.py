@@ -90,4 +90,5 @@ def down(settings: Settings, progress: Progress) -> None:
 
 def exclusive(settings: Settings) -> AbstractContextManager[None]:
     """Let one `up` or `down` of a cluster at a time do its work; a second one waits."""
-    return locked(settings.run.with_name(f"{settings.name}.command.lock"))
+    lock = settings.run.with_name(f"{settings.name}.command.lock")
+    return locked(lock, f"waiting for another make up/down of {settings.name}")

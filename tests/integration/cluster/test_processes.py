@@ -6,6 +6,8 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from cluster.embedded.locked import locked
 from cluster.embedded.pki import Authority, token_key
 from cluster.embedded.processes import Processes, Program
+from cluster.settings import REPO
 from cluster.shell import CommandError, run, wait_until
 
 
@@ -132,6 +135,21 @@ def test_a_lock_is_gone_afterwards_and_free_after_an_error(tmp_path: Path) -> No
     assert not lock.parent.exists()
     with locked(lock):
         pass
+
+
+def test_who_has_to_wait_for_a_lock_says_so_once(tmp_path: Path) -> None:
+    lock = tmp_path / "x.lock"
+    code = (
+        "import sys; from pathlib import Path; from cluster.embedded.locked import locked\n"
+        "with locked(Path(sys.argv[1]), 'waiting'): print('got it')"
+    )
+    command = [sys.executable, "-c", code, str(lock)]
+    assert run(command, cwd=REPO).stdout == "got it\n"
+    with locked(lock):
+        second = subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, text=True)
+        assert second.stdout is not None
+        assert second.stdout.readline() == "waiting\n"
+    assert second.communicate(timeout=30)[0] == "got it\n"
 
 
 def test_certificates_are_kept_and_signed_anew_when_asked_differently(tmp_path: Path) -> None:
