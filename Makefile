@@ -24,6 +24,7 @@ down: ## Remove the cluster and everything that it started
 
 .PHONY: images
 images: ## Build the images on an official Debian, named REGISTRY/NAME:TAG, ready to be pushed
+	@test -n "$(REGISTRY)" || { echo "name where they will be pushed: make images REGISTRY=registry.example/team" >&2; exit 2; }
 	@$(PYTHON) -m cluster.imagebuild --base debian:bookworm-slim --tag $(REGISTRY)
 
 .PHONY: dev
