@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from cluster.prerequisites import PrerequisiteError
 from cluster.progress import Progress
 from cluster.settings import Settings
-from cluster.shell import CommandError, terminate
+from cluster.shell import terminate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, PrerequisiteError) as error:
         print(f"Cannot start:\n{error}", file=sys.stderr)
         return 2
-    except (CommandError, TimeoutError) as error:
+    except (RuntimeError, LookupError, OSError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
