@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
 
 from cluster.prerequisites import PrerequisiteError
 from cluster.progress import Progress
-from cluster.settings import Settings
+from cluster.settings import Settings, SettingsError
 from cluster.shell import terminate
 
 
@@ -30,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         return _run(chosen)
-    except (ValueError, PrerequisiteError) as error:
+    except (SettingsError, PrerequisiteError) as error:
         print(f"Cannot start:\n{error}", file=sys.stderr)
         return 2
-    except (RuntimeError, LookupError, OSError) as error:
+    except (RuntimeError, LookupError, OSError, ValueError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -77,5 +78,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    # Debian gives root a PATH without these when it was become by `su`; ip, nft and runc are there.
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
     signal.signal(signal.SIGTERM, terminate)
     raise SystemExit(main())

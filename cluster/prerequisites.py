@@ -81,10 +81,24 @@ def machine_problems(kind: str, cache: Path) -> list[Problem]:
                 "Use Debian 12 (bookworm), in a virtual machine if need be.",
             )
         )
+    elif kind == "node" and (found := _debian_release()) != "bookworm":
+        problems.append(
+            Problem(
+                f"the release of this system is {found or 'not known'}, the node needs Debian's bookworm",
+                "Use Debian 12 (bookworm), in a virtual machine if need be, or kind: `make up CLUSTER=kind`.",
+            )
+        )
     problems += _size_problems(cache)
     if kind == "kind":
         problems += _kind_problems()
     return problems
+
+
+def _debian_release() -> str:
+    try:
+        return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    except OSError:
+        return ""
 
 
 def _size_problems(cache: Path) -> list[Problem]:

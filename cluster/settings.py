@@ -32,6 +32,10 @@ FIRST_PROMETHEUS_PORT = 19090
 _SLOTS = 1000
 
 
+class SettingsError(ValueError):
+    """A choice that cannot be; says which, its value, and what it may be."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """One local cluster.
@@ -64,12 +68,12 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read the choice from the environment, then from what the cluster was made with, then the defaults.
 
-        Raises `ValueError` with the variable's name and what it may be.
+        Raises `SettingsError` with the variable's name and what it may be.
         """
         env = os.environ if environment is None else environment
         name = env.get("CLUSTER_NAME") or DEFAULT_NAME
         if not _NAME.fullmatch(name):
-            raise ValueError(
+            raise SettingsError(
                 f"CLUSTER_NAME={name!r}: use 1 to 40 lower-case letters, digits and dashes, "
                 "with a letter or digit at both ends"
             )
@@ -90,7 +94,7 @@ class Settings:
         )
 
     def check_kind(self) -> None:
-        """Raise `ValueError` where a cluster of this name is there and of another kind.
+        """Raise `SettingsError` where a cluster of this name is there and of another kind.
 
         Taking it for this kind would remove its folders and leave its processes or containers behind.
         """
@@ -99,7 +103,7 @@ class Settings:
             there = "node"
         if there not in (None, self.kind):
             named = "" if self.name == DEFAULT_NAME else f" CLUSTER_NAME={self.name}"
-            raise ValueError(
+            raise SettingsError(
                 f"CLUSTER={self.kind}: {self.name} is a {there} cluster; "
                 f"`make down CLUSTER={there}{named}` first"
             )
@@ -135,7 +139,7 @@ def _remembered(state: Path) -> dict[str, str]:
 def _kind(env: Mapping[str, str], remembered: Mapping[str, str]) -> Kind:
     kind = env.get("CLUSTER") or remembered.get("CLUSTER") or ("kind" if _kind_is_usable() else "node")
     if kind not in ("node", "kind"):
-        raise ValueError(f"CLUSTER={kind!r}: use node (the embedded cluster) or kind, or leave it unset")
+        raise SettingsError(f"CLUSTER={kind!r}: use node (the embedded cluster) or kind, or leave it unset")
     return cast("Kind", kind)
 
 
@@ -153,12 +157,12 @@ def _kind_is_usable() -> bool:
 def _egress(env: Mapping[str, str]) -> bool:
     value = env.get("EGRESS", "")
     if value not in ("", "0", "1"):
-        raise ValueError(f"EGRESS={value!r}: use 1 to let pods reach the outside, or 0")
+        raise SettingsError(f"EGRESS={value!r}: use 1 to let pods reach the outside, or 0")
     return value == "1"
 
 
 def _port(env: Mapping[str, str], variable: str, remembered: Mapping[str, str], default: int) -> int:
     value = env.get(variable) or remembered.get(variable) or str(default)
     if not value.isascii() or not value.isdigit() or not 1024 <= int(value) <= 65535:
-        raise ValueError(f"{variable}={value!r}: use a port number from 1024 to 65535")
+        raise SettingsError(f"{variable}={value!r}: use a port number from 1024 to 65535")
     return int(value)

@@ -7,6 +7,7 @@ import argparse
 import pytest
 
 from cluster import __main__ as command
+from cluster.settings import SettingsError
 from cluster.shell import CommandError
 
 
@@ -17,7 +18,8 @@ from cluster.shell import CommandError
         (RuntimeError("oh no"), 1),
         (TimeoutError("not so after 1 s"), 1),
         (FileNotFoundError(2, "No such file", "x"), 1),
-        (ValueError("CLUSTER_NAME='X'"), 2),
+        (ValueError("holds no image"), 1),
+        (SettingsError("CLUSTER_NAME='X'"), 2),
     ],
 )
 def test_errors_are_told_by_their_message(

@@ -17,6 +17,7 @@ def good_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Debian, root, large enough: each test takes one thing away."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(debian, "available", lambda: True)
+    monkeypatch.setattr(prerequisites, "_debian_release", lambda: "bookworm")
     monkeypatch.setattr(prerequisites, "MINIMUM_MEMORY_GIB", 0.0)
     monkeypatch.setattr(prerequisites, "MINIMUM_DISK_GIB", 0.0)
 
@@ -56,6 +57,14 @@ def test_kind_names_the_programs_that_it_misses(tmp_path: Path, monkeypatch: pyt
     assert "no Docker engine answers" in found
     assert "`kind` is not on the PATH" in found
     assert "`kubectl` is not on the PATH" in found
+
+
+def test_the_node_needs_the_release_that_its_packages_are_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prerequisites, "_debian_release", lambda: "noble")
+    assert "is noble, the node needs Debian's bookworm" in whats("node", tmp_path)
+    assert "noble" not in whats("kind", tmp_path)
 
 
 def test_every_problem_has_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
