@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from cluster.imagebuild import REPOSITORY, build_all
+from cluster import prerequisites
+from cluster.imagebuild import DEBIAN_PACKAGES, REPOSITORY, build_all
 from cluster.imagebuild.recipes import NAMES
 from cluster.progress import Progress
 from cluster.settings import Settings
@@ -23,10 +24,13 @@ def main() -> int:
         "--tag", default=REPOSITORY, metavar="PREFIX", help="what references begin with (%(default)s)"
     )
     arguments = parser.parse_args()
+    progress = Progress(sys.stderr)
     try:
+        settings = Settings.from_environment()
+        prerequisites.install(DEBIAN_PACKAGES, progress)
         images = build_all(
-            Settings.from_environment(),
-            Progress(sys.stderr),
+            settings,
+            progress,
             arguments.names or NAMES,
             base=arguments.base,
             repository=arguments.tag,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster import imagebuild
+from cluster.imagebuild import __main__ as command
 from cluster.imagebuild import recipes
 from cluster.imagebuild.recipes import NAMES, Recipe, chosen
 from cluster.imagebuild.registries import Registries, apt_settings, debian_sources, pip_settings
@@ -80,6 +81,17 @@ def test_images_that_are_there_are_not_built(tmp_path: Path, monkeypatch: pytest
 
     assert image.tar == archive
     assert image.reference == f"{REPOSITORY}/redis:{digest[:12]}"
+
+
+def test_the_command_installs_what_it_builds_with(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(command.prerequisites, "install", lambda packages, _progress: done.append(packages))
+    monkeypatch.setattr(command, "build_all", lambda *_words, **_options: done.append("built") or [])
+    monkeypatch.setattr("sys.argv", ["imagebuild", "redis"])
+    assert command.main() == 0
+    assert done == [imagebuild.DEBIAN_PACKAGES, "built"]
 
 
 def test_only_debians_own_suites_go_into_a_build() -> None:
