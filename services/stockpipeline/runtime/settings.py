@@ -4,7 +4,7 @@
 |-----------------------------|---------------|-----------------------------------------------------------|
 | STOCKPIPELINE_LOG_LEVEL     | info          | debug, info, warning or error                             |
 | STOCKPIPELINE_HTTP_ADDRESS  | 0.0.0.0:8080  | where metrics and health are served                       |
-| STOCKPIPELINE_INSTANCE      | the host name | name of this instance, the same after a restart           |
+| STOCKPIPELINE_INSTANCE      | the host name | name of this instance; a replaced pod has another one     |
 | STOCKPIPELINE_GRACE_SECONDS | 20            | time to finish after SIGTERM; Kubernetes kills after 30 s |
 """
 
