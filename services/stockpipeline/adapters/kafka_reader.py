@@ -98,12 +98,10 @@ class TopicReader:
 
 def _position(message: Message) -> tuple[int, int]:
     """Return the partition and the offset after this message; at the end of a partition, that end."""
-    partition, offset = message.partition(), message.offset()
+    partition, offset, error = message.partition(), message.offset(), message.error()
+    if error is not None and error.code() != KafkaError._PARTITION_EOF:
+        # Such a message may belong to no partition.
+        raise KafkaUnavailable(f"reading {message.topic()}/{partition} failed: {error.str()}")
     assert partition is not None
     assert offset is not None
-    error = message.error()
-    if error is None:
-        return partition, offset + 1
-    if error.code() == KafkaError._PARTITION_EOF:
-        return partition, offset
-    raise KafkaUnavailable(f"reading {message.topic()}/{partition} failed: {error.str()}")
+    return partition, offset + 1 if error is None else offset
