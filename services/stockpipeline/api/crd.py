@@ -25,11 +25,13 @@ PRINTER_COLUMNS = (
     ("Symbols", "integer", ".status.symbols", "How many symbols the pipeline follows."),
     ("Age", "date", ".metadata.creationTimestamp", "Time since the resource was made."),
 )
-# The longest name that a Helm release may have; the Deployments' names and labels are made from it.
+# The longest name that a Helm release may have; the Deployments' names and labels are made from it. Every
+# namespace has a ServiceAccount `default` already, which a release of that name would take over.
 NAME_CHECK = Check(
-    "self.metadata.name.matches(r'^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 53",
-    "metadata.name must be at most 53 characters of a-z, 0-9 and '-' and begin with a letter: "
-    "it names a Helm release, Kafka topics and Redis keys",
+    "self.metadata.name.matches(r'^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 53 "
+    "&& self.metadata.name != 'default'",
+    "metadata.name must be at most 53 characters of a-z, 0-9 and '-' and begin with a letter, and not be "
+    "'default': it names a Helm release, a ServiceAccount, Kafka topics and Redis keys",
 )
 
 
