@@ -85,7 +85,8 @@ spec:
   revisionHistoryLimit: 2
   progressDeadlineSeconds: 300
   # Each component is a single writer: two producers would number ticks twice, and Kafka fences the older of two
-  # detectors. So the old pod ends before the new one starts.
+  # detectors. So an upgrade ends the old pod before it starts the new one.
+  # That is no guarantee where a node is cut off.
   strategy: {type: Recreate}
   selector:
     matchLabels:
