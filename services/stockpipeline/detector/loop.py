@@ -67,7 +67,10 @@ class DetectorLoop:
             self._restore()
             messages = self._read()
             if messages:
-                self._process(messages)
+                try:
+                    self._process(messages)
+                except TransactionFailed as error:
+                    self._abort(str(error))
             if self._transaction.schedule.is_due(caught_up=len(messages) < DRAIN_MESSAGES):
                 self._commit()
             self._report.update()
