@@ -1,4 +1,4 @@
-"""The verbs of the Makefile: `python3 -m cluster up|status|down|dev|test`."""
+"""The verbs of the Makefile: `python3 -m cluster up|status|down|dev|test|bench`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs.add_parser("dev", help="make .venv")
     test = verbs.add_parser("test", help="run test suites")
     test.add_argument("suites", nargs="+", choices=("lint", "unit", "integration", "e2e", "kind"))
+    bench = verbs.add_parser("bench", help="run benchmarks")
+    bench.add_argument("names", nargs="*", help="which; all of them by default")
+    bench.add_argument("--quick", action="store_true", help="short runs, to try them out")
     chosen = parser.parse_args(arguments)
     try:
         return _run(chosen)
@@ -74,6 +77,10 @@ def _run(chosen: argparse.Namespace) -> int:
             from cluster.testing import run_suites
 
             return run_suites(settings, chosen.suites, progress)
+        case "bench":
+            from cluster.benchmarks import BENCHMARKS, run_benchmarks
+
+            return run_benchmarks(settings, chosen.names or BENCHMARKS, chosen.quick, progress)
     return 0
 
 

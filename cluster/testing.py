@@ -122,7 +122,7 @@ def _pytest(settings: Settings, suite: str) -> Tally:
     command = [
         environment.python(settings), "-m", "pytest", f"tests/{suite}", "--junit-xml", report, "-q",
     ]  # fmt: skip
-    code = _ended(
+    code = ended(
         subprocess.Popen(
             [str(word) for word in command],
             cwd=settings.repo,
@@ -138,7 +138,7 @@ def _pytest(settings: Settings, suite: str) -> Tally:
     return tally
 
 
-def _ended(process: subprocess.Popen[bytes]) -> int:
+def ended(process: subprocess.Popen[bytes]) -> int:
     """Wait for the process and return its exit code; when stopped, first let it remove what it made."""
     stopped: KeyboardInterrupt | None = None
     while True:

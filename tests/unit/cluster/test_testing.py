@@ -81,7 +81,7 @@ def test_a_stopped_run_waits_until_pytest_has_cleaned_up(
         # A shell's background job, as which tests may run, begins with SIGINT ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "signal.signal(signal.SIGTERM, shell.terminate)\n"
-        "try: testing._ended(subprocess.Popen([sys.executable, '-c', sys.argv[1]]))\n"
+        "try: testing.ended(subprocess.Popen([sys.executable, '-c', sys.argv[1]]))\n"
         "except KeyboardInterrupt: sys.exit(130)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
