@@ -50,16 +50,25 @@ def _history_load(config: "PipelineConfig", _arguments: argparse.Namespace) -> i
     return load(config)
 
 
-def _replay(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
-    from stockpipeline.cli.replay import replay
+def _replay(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
+    if arguments.ticks is not None and arguments.bars is None:
+        raise _Usage("--ticks needs --bars: the history before the ticks")
+    if arguments.bars is not None and arguments.ticks is None and not arguments.bars_as_ticks:
+        raise _Usage("--bars needs --ticks FILE, or --bars-as-ticks to play the bars by themselves")
+    from stockpipeline.cli.replay import ReplayFiles, replay
 
-    return replay(config, sys.stdout)
+    files = ReplayFiles(arguments.bars, arguments.ticks, arguments.signals, arguments.indicators)
+    return replay(config, files)
 
 
 def _signals(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
     from stockpipeline.cli.signals import show
 
     return show(config, arguments.last, as_json=arguments.json, out=sys.stdout)
+
+
+class _Usage(Exception):
+    """Arguments that do not go together."""
 
 
 Command = Callable[["PipelineConfig", argparse.Namespace], int]
@@ -71,10 +80,13 @@ def _with_config(command: Command, arguments: argparse.Namespace) -> int:
     from stockpipeline.market.packaged import UnknownPackagedSymbol
     from stockpipeline.runtime.settings import BadSetting
     from stockpipeline.signals.syntax import RuleError
+    from stockpipeline.sources.files import BadFile
 
     try:
         return command(load_config(arguments.config), arguments)
-    except (ConfigError, BadSetting) as error:
+    except _Usage as error:
+        print(f"stockpipeline: {error}", file=sys.stderr)
+    except (ConfigError, BadSetting, BadFile) as error:
         print(error, file=sys.stderr)
     except (IndicatorError, RuleError, UnknownPackagedSymbol) as error:
         print(f"{arguments.config}: {error}", file=sys.stderr)
@@ -92,10 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     producer = commands.add_parser("producer", help="Send market data to Kafka until told to stop.")
     detector = commands.add_parser("detector", help="Turn ticks into signals until told to stop.")
     load = of_history.add_parser("load", help="Put the daily bars before the replay's start into Redis.")
-    replay = commands.add_parser("replay", help="Print the signals of a replay, computed without servers.")
+    replay = commands.add_parser("replay", help="Run a pipeline over the past, without servers.")
     signals = commands.add_parser("signals", help="Show the newest signals of a running pipeline.")
     signals.add_argument("--last", type=_positive, default=20, metavar="N", help="how many (default 20)")
     signals.add_argument("--json", action="store_true", help="lines of JSON instead of a table")
+    _add_replay_files(replay)
     runs: dict[argparse.ArgumentParser, Command] = {
         producer: _producer,
         detector: _detector,
@@ -106,13 +119,35 @@ def _parser() -> argparse.ArgumentParser:
     for command, run in runs.items():
         command.set_defaults(run=run)
         command.add_argument(
-            "--config",
+            "--pipeline" if command is replay else "--config",
+            dest="config",
             type=Path,
             required=True,
             metavar="FILE",
             help="pipeline.json, or a StockPipeline resource in YAML or JSON",
         )
     return parser
+
+
+def _add_replay_files(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument(
+        "--bars",
+        type=Path,
+        metavar="CSV",
+        help="daily bars: symbol,date,open,high,low,close,volume and, if there, split,dividend "
+        "(default: the real bars that ship with the product, played as ticks)",
+    )
+    ticks = replay.add_mutually_exclusive_group()
+    ticks.add_argument("--ticks", type=Path, metavar="JSONL", help="ticks, one a line, as in the topic")
+    ticks.add_argument(
+        "--bars-as-ticks", action="store_true", help="play the bars from the pipeline's start on as ticks"
+    )
+    replay.add_argument(
+        "--signals", type=Path, metavar="JSONL", help="where signals go (default: standard output)"
+    )
+    replay.add_argument(
+        "--indicators", type=Path, metavar="JSONL", help="where the indicators' values after each tick go"
+    )
 
 
 def _positive(text: str) -> int:

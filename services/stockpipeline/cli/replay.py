@@ -1,23 +1,117 @@
-"""`stockpipeline replay`: the signals of a replay without any server, as fast as one core computes them."""
+"""`stockpipeline replay`: a pipeline without any server, over bars and ticks of the past.
 
-from typing import TextIO
+It runs the detector's own core, so what comes out is what the pipeline would have said live. Out go signals
+and, if wanted, the indicators' values after every tick that counted: JSON lines, in the order of the ticks.
+"""
+
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
 
 from stockpipeline.api import PipelineConfig
+from stockpipeline.cli.progress import ProgressBar
+from stockpipeline.cli.replay_input import ReplayInput, from_files, packaged
+from stockpipeline.cli.replay_summary import ReplaySummary
 from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.corporate_actions import ImpossibleAction
+from stockpipeline.market.ticks import Tick
 from stockpipeline.signals.detector import Detector
-from stockpipeline.signals.offline import detect
+from stockpipeline.signals.offline import ActionInTheWay, OfflineDetector
 from stockpipeline.signals.signal import encode_signal
-from stockpipeline.sources.configured import replay_source
+from stockpipeline.sources.files import BadFile
+
+_encoder = msgspec.json.Encoder()
 
 
-def replay(config: PipelineConfig, out: TextIO) -> int:
-    """Print the signals as lines of JSON, in the order of their ticks; return the exit status."""
+@dataclass(frozen=True)
+class ReplayFiles:
+    """What to read and where to write. Without bars: those that ship with the product."""
+
+    bars: Path | None
+    ticks: Path | None
+    """Without a file of ticks, the bars are played."""
+    signals: Path | None
+    """Without a file: standard output."""
+    indicators: Path | None
+
+
+def replay(config: PipelineConfig, files: ReplayFiles) -> int:
+    """Run the replay, write the files and print a summary; return the exit status.
+
+    Raises:
+        BadFile: a file cannot be read or written, or has a mistake in it.
+        IndicatorError, RuleError: an indicator or a rule cannot be computed.
+        UnknownPackagedSymbol: there is no file of bars, and no packaged bars of a symbol.
+    """
     calendar = SessionCalendar(config.spec.universe.exchange)
-    source = replay_source(config, calendar)
-    detector = Detector(
-        f"{config.namespace}/{config.name}", config.spec.indicators, config.spec.rules, calendar
+    core = Detector(f"{config.namespace}/{config.name}", config.spec.indicators, config.spec.rules, calendar)
+    source: ReplayInput = (
+        packaged(config, calendar)
+        if files.bars is None
+        else from_files(config, calendar, files.bars, files.ticks)
     )
-    histories = {symbol: source.history(symbol) for symbol in config.spec.universe.symbols}
-    for signal in detect(detector, histories, source.ticks({})):
-        print(encode_signal(signal).decode(), file=out)
+    detector = OfflineDetector(core, source.bars, source.actions, calendar)
+    summary = ReplaySummary()
+    with ExitStack() as stack:
+        signals = sys.stdout.buffer if files.signals is None else _open(stack, files.signals)
+        indicators = None if files.indicators is None else _open(stack, files.indicators)
+        bar = ProgressBar(source.total, "ticks", sys.stderr)
+        try:
+            for tick in source.ticks(bar):
+                bar.count()
+                outcome, found = detector.on_tick(tick)
+                summary.tick(tick, outcome)
+                for signal in found:
+                    signals.write(encode_signal(signal) + b"\n")
+                    summary.signal(signal)
+                if indicators is not None and outcome.accepted:
+                    indicators.write(_values(core, tick))
+        except (ActionInTheWay, ImpossibleAction) as error:
+            raise BadFile(f"{files.bars}: {error}") from None
+        finally:
+            bar.clear()
+        signals.flush()
+    summary.refused.update(source.refused)
+    notes = [*source.notes, *_unused(detector, files)]
+    # Standard output belongs to the signals unless they have a file.
+    print(summary.text(notes), file=sys.stderr if files.signals is None else sys.stdout)
     return 0
+
+
+def _open(stack: ExitStack, path: Path) -> BinaryIO:
+    try:
+        return stack.enter_context(path.open("wb"))
+    except OSError as error:
+        raise BadFile(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _values(core: Detector, tick: Tick) -> bytes:
+    """Return all values after a tick as a line of JSON; what is not known is null."""
+    values = core.values(tick.symbol)
+    line = {
+        "symbol": tick.symbol,
+        "ts": tick.ts,
+        "values": {name: value for name, (value, _) in values.items()},
+        "ready": {name: ready for name, (_, ready) in values.items()},
+    }
+    # NaN is null in msgspec's JSON.
+    return _encoder.encode(line) + b"\n"
+
+
+def _unused(detector: OfflineDetector, files: ReplayFiles) -> list[str]:
+    if files.ticks is None:
+        return []
+    notes = []
+    later = sum(detector.unused_bars.values())
+    if later:
+        notes.append(
+            f"{files.bars}: {later} bars are of the first tick's session of their symbol or later, and were "
+            "not used"
+        )
+    if detector.without_ticks:
+        notes.append(f"{files.ticks}: no ticks of {', '.join(detector.without_ticks)}")
+    return notes

@@ -18,9 +18,9 @@ from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.market.ticks import MAX_EVENT_TIME_MS, MAX_PRICE, MAX_VOLUME, Tick
 from stockpipeline.signals.rules import compile_rule
 from stockpipeline.signals.state import Restored, StateRecord
-from stockpipeline.signals.symbol import Outcome, Readiness, SymbolDetector, TickResult
+from stockpipeline.signals.symbol import IndicatorValue, Outcome, Readiness, SymbolDetector, TickResult
 
-__all__ = ["Detector", "Outcome", "Readiness", "Restored", "StateRecord", "TickResult"]
+__all__ = ["Detector", "IndicatorValue", "Outcome", "Readiness", "Restored", "StateRecord", "TickResult"]
 
 _MALFORMED = TickResult(Outcome.MALFORMED, ())
 _UNKNOWN_SYMBOL = TickResult(Outcome.UNKNOWN_SYMBOL, ())
@@ -75,6 +75,10 @@ class Detector:
         ):
             return _MALFORMED
         return symbol.on_tick(tick)
+
+    def values(self, symbol: str) -> dict[str, IndicatorValue]:
+        """Return every indicator value on the symbol's forming bar, by name; the symbol had a tick."""
+        return self._symbols[symbol].values()
 
     def changes(self, symbol: str) -> list[StateRecord]:
         """Return the records to store: the snapshot, and each bar that was closed since the last call."""

@@ -1,16 +1,79 @@
-"""Signals without servers: the detector's core over any ticks, for ``stockpipeline replay`` and for tests."""
+"""The detector's core without servers, over any ticks: what ``stockpipeline replay`` runs.
 
-from collections.abc import Iterable, Iterator, Mapping
+The same ``Detector`` as in a cluster, so signals of a replay are those that a live pipeline gives over the
+same history and ticks.
+"""
+
+from collections.abc import Mapping
 
 from stockpipeline.market.bars import BarSeries
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.corporate_actions import CorporateAction, adjusted
+from stockpipeline.market.sessions import session_date, session_iso
 from stockpipeline.market.ticks import Tick
-from stockpipeline.signals.detector import Detector
-from stockpipeline.signals.signal import Signal
+from stockpipeline.signals.detector import Detector, Outcome, TickResult
+
+_OUTSIDE_SESSION = TickResult(Outcome.OUTSIDE_SESSION, ())
 
 
-def detect(detector: Detector, histories: Mapping[str, BarSeries], ticks: Iterable[Tick]) -> Iterator[Signal]:
-    """Warm the detector up with each symbol's history and yield the signals of the ticks, in their order."""
-    for symbol, history in histories.items():
-        detector.warm_up(symbol, history)
-    for tick in ticks:
-        yield from detector.on_tick(tick).signals
+class ActionInTheWay(ValueError):
+    """A split or dividend lies between the ticks of a symbol: its ticks do not belong to one price level."""
+
+
+class OfflineDetector:
+    """A detector that warms each symbol up at its first tick, from its bars before that tick's session.
+
+    ``actions`` are the splits and dividends that the bars are not adjusted for, oldest first.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        bars: Mapping[str, BarSeries],
+        actions: Mapping[str, tuple[CorporateAction, ...]],
+        calendar: SessionCalendar,
+    ) -> None:
+        self.core = detector
+        self._waiting = dict(bars)
+        self._actions = actions
+        self._calendar = calendar
+        self._later_actions: dict[str, tuple[int, CorporateAction]] = {}
+        """Symbol → its first action after its first tick, with when that counts from (epoch ms)."""
+        self.unused_bars: dict[str, int] = {}
+        """Bars of each symbol that were no history: those of its first tick's session and later."""
+
+    @property
+    def without_ticks(self) -> tuple[str, ...]:
+        """The symbols that had no tick in a session so far."""
+        return tuple(self._waiting)
+
+    def on_tick(self, tick: Tick) -> TickResult:
+        """Take one tick; see ``Detector.on_tick``.
+
+        Raises:
+            ActionInTheWay, ImpossibleAction: about the symbol's splits and dividends.
+        """
+        if tick.symbol in self._waiting:
+            session = self._calendar.session_of(tick.ts)
+            if session is None:
+                return _OUTSIDE_SESSION
+            self._warm_up(tick.symbol, session)
+        if tick.symbol in self._later_actions:
+            since_ms, action = self._later_actions[tick.symbol]
+            if tick.ts >= since_ms:
+                raise ActionInTheWay(
+                    f"{tick.symbol}: the split {action.split:g} and dividend {action.dividend:g} of "
+                    f"{session_iso(action.session)} lie between its ticks; replay them in two parts"
+                )
+        return self.core.on_tick(tick)
+
+    def _warm_up(self, symbol: str, session: int) -> None:
+        series = self._waiting.pop(symbol)
+        history = series.before(session_date(session))
+        self.unused_bars[symbol] = len(series) - len(history)
+        actions = self._actions.get(symbol, ())
+        later = [action for action in actions if action.session > session]
+        if later:
+            opens_ms, _ = self._calendar.open_close_ms(self._calendar.next_session(later[0].session - 1))
+            self._later_actions[symbol] = opens_ms, later[0]
+        self.core.warm_up(symbol, adjusted(history, actions[: len(actions) - len(later)]))

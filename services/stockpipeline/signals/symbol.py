@@ -72,6 +72,13 @@ class Readiness(NamedTuple):
     reason: str
 
 
+class IndicatorValue(NamedTuple):
+    """A value of an indicator, NaN where it is not known, and whether rules may signal on it."""
+
+    value: float
+    ready: bool
+
+
 _ACCEPTED = TickResult(Outcome.ACCEPTED, ())
 _OUT_OF_ORDER = TickResult(Outcome.OUT_OF_ORDER, ())
 _LATE = TickResult(Outcome.LATE, ())
@@ -167,6 +174,16 @@ class SymbolDetector:
             f"{self._symbol} has {bars} closed daily bars; {slowest.call.function.name} needs "
             f"{slowest.minimum_bars} to forget where its history begins",
         )
+
+    def values(self) -> dict[str, IndicatorValue]:
+        """Return the indicators' values on the forming bar; see ``Detector.values``."""
+        now = self._engine.peek(self._open, self._high, self._low, self._close, self._volume)
+        confidences, owners = self._engine.confidences, self._plan.owners
+        return {
+            name: IndicatorValue(now[slot], isfinite(now[slot]) and confidences[owner] >= CONVERGED)
+            for name, slot in self._plan.slots.items()
+            if (owner := owners[slot]) is not None
+        }
 
     def changes(self) -> list[StateRecord]:
         """Return the records to store; see ``Detector.changes``."""

@@ -1,13 +1,18 @@
 """The source that a pipeline's configuration asks for."""
 
+from collections.abc import Mapping
+
 from stockpipeline.api import PipelineConfig
+from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.sources.replay import ReplaySource
 
 
-def replay_source(config: PipelineConfig, calendar: SessionCalendar) -> ReplaySource:
-    """Return the replay of the packaged bars of all symbols, with their history before its start.
+def replay_source(
+    config: PipelineConfig, calendar: SessionCalendar, bars: Mapping[str, BarSeries] | None = None
+) -> ReplaySource:
+    """Return the replay of the bars (the packaged ones) of all symbols, with their history before its start.
 
     Raises:
         UnknownPackagedSymbol: there are no packaged bars of a symbol.
@@ -17,7 +22,7 @@ def replay_source(config: PipelineConfig, calendar: SessionCalendar) -> ReplaySo
     assert replay is not None
     return ReplaySource(
         source.name,
-        {symbol: packaged_bars(symbol) for symbol in config.spec.universe.symbols},
+        {symbol: packaged_bars(symbol) for symbol in config.spec.universe.symbols} if bars is None else bars,
         calendar,
         replay.start,
         replay.end,

@@ -106,7 +106,7 @@ def test_a_file_that_is_no_configuration_is_named(
 ) -> None:
     file = tmp_path / name
     file.write_text(text)
-    assert main(["replay", "--config", str(file)]) == 2
+    assert main(["replay", "--pipeline", str(file)]) == 2
     assert f"{file}: {said}" in capsys.readouterr().err
 
 
@@ -128,26 +128,26 @@ def test_what_only_the_computation_can_know_is_one_line_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], said: str
 ) -> None:
     file = write(tmp_path / "demo.yaml", resource(**changes))
-    assert main(["replay", "--config", str(file)]) == 2
+    assert main(["replay", "--pipeline", str(file)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"{file}: ")
     assert said in error
 
 
-def test_a_replay_prints_signals_as_lines_of_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_replay_prints_signals_as_lines_of_json(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = write(tmp_path / "demo.yaml", resource())
-    assert main(["replay", "--config", str(file)]) == 0
-    first = capsys.readouterr().out
+    assert main(["replay", "--pipeline", str(file)]) == 0
+    first = capfd.readouterr().out
     signals = [json.loads(line) for line in first.splitlines()]
     assert signals
     assert {signal["pipeline"] for signal in signals} == {"default/demo"}
-    assert main(["replay", "--config", str(file)]) == 0
-    assert capsys.readouterr().out == first
+    assert main(["replay", "--pipeline", str(file)]) == 0
+    assert capfd.readouterr().out == first
 
 
 def test_a_reader_that_had_enough_is_no_error(tmp_path: Path) -> None:
     file = write(tmp_path / "demo.yaml", resource())
-    command = f"{sys.executable} -m stockpipeline.cli replay --config {file} | true"
+    command = f"{sys.executable} -m stockpipeline.cli replay --pipeline {file} | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 

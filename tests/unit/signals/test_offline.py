@@ -7,10 +7,11 @@ import pytest
 
 from stockpipeline.api import DEFAULT_INDICATORS, DEFAULT_RULES
 from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.corporate_actions import CorporateAction
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.market.sessions import session_date
-from stockpipeline.signals.detector import Detector
-from stockpipeline.signals.offline import detect
+from stockpipeline.signals.detector import Detector, Outcome
+from stockpipeline.signals.offline import ActionInTheWay, OfflineDetector
 from stockpipeline.sources.replay import ReplaySource
 from tests.oracle import Ohlcv, expected_signals
 
@@ -22,8 +23,11 @@ def test_a_replay_gives_the_signals_of_an_independent_computation(
     bars = {symbol: packaged_bars(symbol) for symbol in ("AAPL", "MSFT")}
     source = ReplaySource("replay", bars, calendar, date.fromisoformat(start), date.fromisoformat(end), 20)
     histories = {symbol: source.history(symbol).last(250) for symbol in bars}
-    detector = Detector("default/demo", DEFAULT_INDICATORS, DEFAULT_RULES, calendar)
-    signals = [msgspec.to_builtins(signal) for signal in detect(detector, histories, source.ticks({}))]
+    core = Detector("default/demo", DEFAULT_INDICATORS, DEFAULT_RULES, calendar)
+    detector = OfflineDetector(core, histories, {}, calendar)
+    signals = [
+        msgspec.to_builtins(signal) for tick in source.ticks({}) for signal in detector.on_tick(tick).signals
+    ]
     expected = expected_signals(
         "default/demo",
         {
@@ -38,3 +42,15 @@ def test_a_replay_gives_the_signals_of_an_independent_computation(
     assert len(expected) > 10
     assert {signal.pop("confidence") for signal in signals} == {1.0}
     assert signals == expected
+
+
+def test_a_split_between_the_ticks_is_told(calendar: SessionCalendar) -> None:
+    bars = packaged_bars("IBM")
+    source = ReplaySource("replay", {"IBM": bars}, calendar, date(2013, 2, 1), None, 4)
+    split = CorporateAction(int(bars.since(date(2013, 2, 5)).sessions[0]), split=2.0)
+    core = Detector("default/demo", DEFAULT_INDICATORS, DEFAULT_RULES, calendar)
+    detector = OfflineDetector(core, {"IBM": bars}, {"IBM": (split,)}, calendar)
+    ticks = list(source.ticks({}))
+    assert all(detector.on_tick(tick).outcome is Outcome.ACCEPTED for tick in ticks[:8])
+    with pytest.raises(ActionInTheWay, match="IBM: the split 2 and dividend 0 of 2013-02-05 lie between"):
+        detector.on_tick(ticks[8])
