@@ -36,3 +36,6 @@ class Cluster(Protocol):
 
     def expose(self, local_port: int, node_port: int) -> None:
         """Serve a Service's NodePort on a port of this machine's loopback."""
+
+    def serves(self, local_port: int) -> bool:
+        """Whether it is this cluster that listens on a port of this machine's loopback."""

@@ -115,6 +115,10 @@ class KindCluster:
                 f"but at {said.stdout.strip() or 'no port'}; run `make down` and `make up` to make it so"
             )
 
+    def serves(self, local_port: int) -> bool:
+        """Whether the cluster is there: all ports of its containers are given to them at creation."""
+        return local_port in (self._settings.api_port, self._settings.prometheus_port) and self._exists()
+
     def _create(self) -> None:
         self._settings.state.mkdir(parents=True, exist_ok=True)
         self._record.write_text(json.dumps({"complete": False}))

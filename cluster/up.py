@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
-from cluster import deploy, environment, imagebuild, prerequisites, usage
+from cluster import deploy, environment, imagebuild, ports, prerequisites, usage
 from cluster.backend import Cluster
 from cluster.embedded.locked import locked
 from cluster.embedded.node import EmbeddedNode
@@ -26,10 +26,11 @@ def up(settings: Settings, progress: Progress) -> None:
     prerequisites.check(settings)
     with exclusive(settings):
         settings.check_kind()
+        cluster = cluster_of(settings)
+        ports.check(settings, cluster)
         packages = (*imagebuild.DEBIAN_PACKAGES, *(NODE_PACKAGES if settings.kind == "node" else ()))
         prerequisites.install(packages, progress)
         settings.remember()
-        cluster = cluster_of(settings)
         images = _cluster_and_images(settings, cluster, progress)
         cluster.expose(settings.prometheus_port, deploy.PROMETHEUS_NODE_PORT)
         with deploy.ImageLoading(cluster, images) as loading:

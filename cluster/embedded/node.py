@@ -32,6 +32,7 @@ from cluster.shell import wait_until
 
 _NODE_TIMEOUT = 60.0  # seconds for the kubelet to report a Ready node
 _ADMIN = "admin"
+_ENTRANCE = "forward-api"  # the relay to the API server
 _PODS = "kubepods"  # the kubelet's group for all pods, below the cluster's
 
 
@@ -131,12 +132,17 @@ class EmbeddedNode:
 
     def forward(self, local_port: int, address: str, port: int) -> None:
         """Carry 127.0.0.1:`local_port` to an address inside, such as a Service's, from now until `down`."""
-        program = forward(self._relay, f"forward-{local_port}", self._namespace, local_port, address, port)
+        program = forward(self._relay, _forward_name(local_port), self._namespace, local_port, address, port)
         self._processes.ensure(program)
 
     def expose(self, local_port: int, node_port: int) -> None:
         """Serve a Service's NodePort on 127.0.0.1:`local_port`, from now until `down`."""
         self.forward(local_port, NODE_IP, node_port)
+
+    def serves(self, local_port: int) -> bool:
+        """Tell whether a relay of this cluster listens on 127.0.0.1:`local_port`."""
+        entrance = _ENTRANCE if local_port == self._settings.api_port else _forward_name(local_port)
+        return self._processes.alive(entrance)
 
     def _enter_network(self) -> None:
         if self._namespace.create():
@@ -167,7 +173,7 @@ class EmbeddedNode:
         runtime = node.containerd(pause_reference)
         server = dataclasses.replace(node.api_server(), ready=client.ready)
         entrance = forward(
-            self._relay, "forward-api", self._namespace, self._settings.api_port, NODE_IP, API_PORT
+            self._relay, _ENTRANCE, self._namespace, self._settings.api_port, NODE_IP, API_PORT
         )
         base = [node.etcd(), entrance, server]
         started = {program.name for program in base if self._processes.start(program)}
@@ -208,3 +214,7 @@ class EmbeddedNode:
         wait_until(
             lambda: client.get(account) is not None, _NODE_TIMEOUT, "the default service account is there"
         )
+
+
+def _forward_name(local_port: int) -> str:
+    return f"forward-{local_port}"
