@@ -21,13 +21,14 @@ PartitionsCallback = Callable[[list[int]], None]
 class GroupConsumer:
     """Reads one topic as a member of a consumer group, with offsets that only transactions commit.
 
-    Partitions are paused when they are assigned, until `resume`: their owner restores its state first.
+    Partitions are paused when they are assigned, until `begin`: their owner restores its state first.
     The callbacks get partition numbers and run inside `drain`.
     """
 
     def __init__(self, bootstrap_servers: str, client_id: str, group: str, topic: str) -> None:
         self.connection = BrokerConnection(bootstrap_servers)
         self.topic = topic
+        self.group = group
         self._consumer = Consumer(
             {
                 **self.connection.settings(client_id),
@@ -125,18 +126,21 @@ class GroupConsumer:
         """
         return self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)[1]
 
-    def resume(self, partition: int) -> None:
-        """Let `drain` return messages of the partition."""
-        self._consumer.resume([TopicPartition(self.topic, partition)])
+    def begin(self, partition: int, offset: int) -> None:
+        """Let `drain` return the partition's messages from this offset on."""
+        # Assigned anew: a seek would race with the client's own request for the committed offset.
+        self._consumer.incremental_unassign([TopicPartition(self.topic, partition)])
+        place = TopicPartition(self.topic, partition, offset)
+        self._consumer.incremental_assign([place])
+        self._consumer.resume([place])
 
-    def rewind(self, partitions: Sequence[int]) -> None:
-        """Go back to the committed offsets; the partitions are paused then, as if newly assigned."""
+    def halt(self, partitions: Sequence[int]) -> None:
+        """Return no more messages of these partitions until `begin`, as if they were newly assigned."""
         if not partitions:
             return
-        places = [TopicPartition(self.topic, number) for number in partitions]
-        self._consumer.incremental_unassign(places)
+        self._consumer.incremental_unassign([TopicPartition(self.topic, number) for number in partitions])
         self._consumer.incremental_assign([TopicPartition(self.topic, number) for number in partitions])
-        self._consumer.pause(places)
+        self._consumer.pause([TopicPartition(self.topic, number) for number in partitions])
 
     def group_metadata(self) -> object:
         """Return what identifies this member in a transaction; it changes with every rebalance."""

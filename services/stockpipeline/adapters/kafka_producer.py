@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import structlog
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from stockpipeline.adapters.kafka_client import BrokerConnection, KafkaFatal
+from stockpipeline.adapters.kafka_client import BrokerConnection, KafkaFatal, describe
 from stockpipeline.adapters.kafka_partitioning import PARTITIONER
 
 _QUEUE_MESSAGES = 100_000
@@ -60,6 +60,8 @@ class KafkaProducer:
                 self.poll(_WAIT_SECONDS)
                 if not keep_waiting():
                     return False
+            except KafkaException as error:
+                raise KafkaFatal(f"Kafka takes no messages of {self._topic}: {describe(error)}") from error
             else:
                 return True
 

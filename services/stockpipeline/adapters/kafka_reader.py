@@ -1,5 +1,6 @@
 """Reading parts of topics outside of any consumer group: to their end, or only their tail."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
@@ -9,6 +10,7 @@ from stockpipeline.adapters.kafka_client import KafkaUnavailable, describe, drai
 
 _REQUEST_SECONDS = 3.0
 _POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 10.0
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 
@@ -66,21 +68,28 @@ class TopicReader:
     ) -> Iterator[Message]:
         """Yield the messages of each partition's range [first, end) of offsets, in order within a partition.
 
-        Where a transaction is open inside a range, it is waited for. `keep_waiting` is asked about twice a
-        second while nothing comes.
+        Where a transaction is open inside a range, it is waited for. `keep_waiting` is asked at least twice a
+        second, also while messages come.
 
         Raises:
-            KafkaUnavailable: `keep_waiting` said no, or a partition cannot be read.
+            KafkaUnavailable: `keep_waiting` said no, nothing came for 10 s, or a partition cannot be read.
         """
         ends = {partition: end for partition, (first, end) in ranges.items() if first < end}
         self._consumer.assign(
             [TopicPartition(self.topic, partition, ranges[partition][0]) for partition in ends]
         )
         try:
+            heard = time.monotonic()
             while ends:
                 messages = drain(self._consumer, _POLL_SECONDS)
-                if not messages and not keep_waiting():
+                if not keep_waiting():
                     raise KafkaUnavailable(f"gave up reading {self.topic} before its end at {ends}")
+                if messages:
+                    heard = time.monotonic()
+                elif time.monotonic() > heard + _PATIENCE_SECONDS:
+                    raise KafkaUnavailable(
+                        f"{self.topic}: nothing came for {_PATIENCE_SECONDS:.0f} s before its end at {ends}"
+                    )
                 for message in messages:
                     partition, reached = _position(message)
                     if message.error() is None and reached <= ends.get(partition, 0):

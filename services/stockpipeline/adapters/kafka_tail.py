@@ -1,6 +1,6 @@
 """The newest records of a topic, without reading all of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from confluent_kafka import Message
 
@@ -9,25 +9,22 @@ from stockpipeline.adapters.kafka_reader import TopicReader
 _FIRST_WINDOW = 1000
 
 
-def read_tail(
-    reader: TopicReader,
-    partition: int,
-    enough: Callable[[Sequence[Message]], bool],
-    keep_waiting: Callable[[], bool],
-) -> list[Message]:
-    """Return the newest messages of a partition, oldest first: so many that they are `enough`, or all.
+def backwards(
+    reader: TopicReader, partition: int, keep_waiting: Callable[[], bool]
+) -> Iterator[Iterable[Message]]:
+    """Yield a partition's messages as windows, the newest window first; oldest first within a window.
 
-    Looks back twice as far each time, because nobody knows how far back the wanted message is, nor how many
-    offsets are taken by transaction markers.
+    No message is in two windows, and none is kept: take each window's messages before asking for the next
+    one, and stop asking when it is enough. Each window looks back twice as far as the one before, because
+    nobody knows how far back the wanted message is, nor how many offsets are taken by transaction markers.
 
     Raises:
         KafkaUnavailable: the partition cannot be read, or `keep_waiting` said no.
     """
     first, end = reader.range(partition)
     window = _FIRST_WINDOW
-    while True:
+    while end > first:
         start = max(first, end - window)
-        messages = list(reader.read({partition: (start, end)}, keep_waiting))
-        if start == first or enough(messages):
-            return messages
+        yield reader.read({partition: (start, end)}, keep_waiting)
+        end = start
         window *= 2

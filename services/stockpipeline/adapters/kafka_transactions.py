@@ -1,8 +1,9 @@
 """A transactional producer: messages and consumed offsets that become visible together or not at all."""
 
+import time
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from stockpipeline.adapters.kafka_client import (
     BrokerConnection,
@@ -18,6 +19,9 @@ from stockpipeline.adapters.kafka_partitioning import PARTITIONER
 _TRANSACTION_TIMEOUT_MS = 15_000
 _REQUEST_SECONDS = 5.0
 _WAIT_SECONDS = 0.1
+# Longer than any rebalance or election. Requests that are still answered with "try again" by then are stuck
+# in the client (as in librdkafka issue 5511), and a new process gets on.
+_STUCK_SECONDS = 60.0
 
 KeepWaiting = Callable[[], bool]
 
@@ -30,11 +34,19 @@ class TransactionalProducer:
     """Produces in transactions that also carry the offsets of a consumer.
 
     Calls that wait for a broker ask `keep_waiting` every few seconds and give up with KafkaFatal when it says
-    no: the outcome is unknown then, and only a new client with the same id may go on.
+    no, or when a broker has been connected for a minute and the request is still not done: the outcome is
+    unknown then, and only a new client with the same id may go on.
     """
 
-    def __init__(self, bootstrap_servers: str, client_id: str, transactional_id: str) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        client_id: str,
+        transactional_id: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.connection = BrokerConnection(bootstrap_servers)
+        self._clock = clock
         self._producer = Producer(
             {
                 **self.connection.settings(client_id),
@@ -124,6 +136,7 @@ class TransactionalProducer:
 
     def _until_done(self, request: Callable[[], None], keep_waiting: KeepWaiting) -> None:
         """Make a request that may be repeated, until it is done."""
+        stuck_since = self._clock()
         while True:
             try:
                 request()
@@ -134,12 +147,23 @@ class TransactionalProducer:
                 self._producer.poll(0)
                 if not keep_waiting():
                     raise KafkaFatal(f"asked to stop during a transaction: {describe(error)}") from error
+                if self.connection.trouble is not None:
+                    stuck_since = self._clock()
+                elif self._clock() > stuck_since + _STUCK_SECONDS:
+                    raise KafkaFatal(
+                        f"a transaction has been stuck for {_STUCK_SECONDS:.0f} s although a broker is "
+                        f"connected: {describe(error)}"
+                    ) from error
             else:
                 return
 
 
 def _classified(error: KafkaException) -> KafkaFailure:
     cause = kafka_error(error)
-    if cause is not None and cause.txn_requires_abort() and not cause.fatal():
+    if cause is None or cause.fatal():
+        return KafkaFatal(describe(error))
+    # _STATE: the transaction failed in the background, and this request was only the first to hear of it. If
+    # the client is beyond help instead, the abort says so.
+    if cause.txn_requires_abort() or cause.code() == KafkaError._STATE:
         return TransactionFailed(describe(error))
     return KafkaFatal(describe(error))

@@ -2,11 +2,12 @@
 
 import sys
 import time
+from contextlib import closing
 from typing import TextIO
 
 from stockpipeline.adapters.kafka_client import KafkaUnavailable
 from stockpipeline.adapters.kafka_reader import TopicReader
-from stockpipeline.adapters.kafka_tail import read_tail
+from stockpipeline.adapters.kafka_tail import backwards
 from stockpipeline.api import PipelineConfig, Topic
 from stockpipeline.signals.signal import Signal, decode_signal, encode_signal
 
@@ -33,18 +34,15 @@ def last_signals(config: PipelineConfig, count: int) -> list[Signal]:
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     topic = config.names.topic(Topic.SIGNALS)
-    reader = TopicReader(config.bootstrap_servers, f"{config.names.prefix}.cli", topic)
-    try:
-        messages = [
-            message
-            for partition in reader.partitions()
-            for message in read_tail(
-                reader, partition, lambda found: len(found) >= count, lambda: time.monotonic() < deadline
-            )
-        ]
-    finally:
-        reader.close()
-    signals = [decode_signal(value) for message in messages if (value := message.value()) is not None]
+    signals: list[Signal] = []
+    with closing(TopicReader(config.bootstrap_servers, f"{config.names.prefix}.cli", topic)) as reader:
+        for partition in reader.partitions():
+            wanted = len(signals) + count
+            for window in backwards(reader, partition, lambda: time.monotonic() < deadline):
+                values = (message.value() for message in window)
+                signals += [decode_signal(value) for value in values if value is not None]
+                if len(signals) >= wanted:
+                    break
     return sorted(signals, key=lambda signal: signal.ts)[-count:]
 
 

@@ -5,16 +5,25 @@ from enum import StrEnum
 from typing import Protocol
 
 import structlog
-from confluent_kafka import Message
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from stockpipeline.adapters.kafka_client import KafkaFatal
-from stockpipeline.market.ticks import MalformedTick, Tick, decode_tick
+from stockpipeline.market.ticks import (
+    MAX_EVENT_TIME_MS,
+    MalformedReason,
+    MalformedTick,
+    Tick,
+    decode_tick,
+)
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.detector import Outcome, TickResult
 from stockpipeline.signals.signal import Signal
 
 _log = structlog.get_logger()
 WRONG_PARTITION = "wrong-partition"
+MAX_AHEAD_MS = 86_400_000
+"""How much later than its arrival in Kafka a tick may claim to be: a wrong clock or time zone, not a wrong
+unit. The arrival does not change when a tick is read again, so neither does the answer."""
 
 
 class Core(Protocol):
@@ -35,15 +44,11 @@ class Output(Protocol):
 
 
 class Intake:
-    """Feeds messages to the core and its results to the output.
-
-    `event_times` has the event time (epoch ms) of the newest tick of each symbol since the start.
-    """
+    """Feeds messages to the core and its results to the output."""
 
     def __init__(
         self, core: Core, output: Output, partition_of: Mapping[str, int], metrics: DetectorMetrics
     ) -> None:
-        self.event_times: dict[str, int] = {}
         self._core = core
         self._output = output
         self._partition_of = partition_of
@@ -57,7 +62,8 @@ class Intake:
         """
         changed: set[str] = set()
         count = 0
-        on_tick, partition_of, event_times = self._core.on_tick, self._partition_of, self.event_times
+        on_tick, partition_of = self._core.on_tick, self._partition_of
+        partition, latest = None, 0
         for message in messages:
             error = message.error()
             if error is not None:
@@ -71,14 +77,21 @@ class Intake:
             except MalformedTick as malformed:
                 self._refuse(message, malformed.reason, str(malformed))
                 continue
+            if message.partition() != partition:
+                partition, latest = message.partition(), 0
+            # Later records of a partition came later, so an earlier one's limit spares asking for nearly all.
+            if tick.ts > latest:
+                latest = latest_event_time(message)
+                if tick.ts > latest:
+                    self._refuse(message, MalformedReason.BAD_TIME, _ahead(tick, latest))
+                    continue
             symbol = tick.symbol
-            if partition_of.get(symbol) != message.partition():
+            if partition_of.get(symbol) != partition:
                 self._refuse_stray(message, symbol)
                 continue
             outcome, signals = on_tick(tick)
             if outcome is Outcome.ACCEPTED or outcome is Outcome.OUT_OF_ORDER:
                 changed.add(symbol)
-                event_times[symbol] = tick.ts
                 for signal in signals:
                     self._output.add_signal(signal, message)
             elif outcome is Outcome.MALFORMED or outcome is Outcome.UNKNOWN_SYMBOL:
@@ -104,3 +117,14 @@ class Intake:
     def _refuse(self, message: Message, reason: StrEnum | str, explanation: str) -> None:
         self._metrics.refused(str(reason))
         self._output.add_dead_letter(message, str(reason), explanation)
+
+
+def latest_event_time(message: Message) -> int:
+    """Return the latest event time (epoch ms) that is believed of this message's tick."""
+    kind, arrived_ms = message.timestamp()
+    return MAX_EVENT_TIME_MS if kind == TIMESTAMP_NOT_AVAILABLE else arrived_ms + MAX_AHEAD_MS
+
+
+def _ahead(tick: Tick, latest_ms: int) -> str:
+    days = (tick.ts - latest_ms) / MAX_AHEAD_MS + 1
+    return f"{tick.symbol}: ts {tick.ts} is {days:.1f} days after the tick came to Kafka; a day is the most"

@@ -92,7 +92,7 @@ class DetectorLoop:
 
     def _process(self, messages: list[Message]) -> None:
         """Take ticks in; what they give goes into the open transaction."""
-        positions = self._consumer.positions(self._assignment.active)
+        positions = self._assignment.advanced(self._consumer.positions(self._assignment.active))
         self._transaction.begin()
         self._transaction.changed(self._intake.take(messages))
         self._transaction.processed(positions)
@@ -113,7 +113,7 @@ class DetectorLoop:
     def _rewind(self) -> None:
         self._rewind_needed = False
         self._assignment.forget_progress()
-        self._consumer.rewind(self._assignment.owned)
+        self._consumer.halt(self._assignment.owned)
         self._readiness.waiting("state", "restoring after an aborted transaction")
         self._restore_at = 0.0
 

@@ -96,7 +96,7 @@ def _detect(
         (consumer.connection, producer.connection),
         assignment,
         lambda symbol: detector.readiness(symbol).ready,
-        intake.event_times,
+        detector.last_session,
         calendar,
         metrics,
         readiness,

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from stockpipeline.adapters.kafka_client import BrokerConnection
@@ -34,7 +34,7 @@ class Report:
         connections: Iterable[BrokerConnection],
         assignment: Assignment,
         symbol_ready: Callable[[str], bool],
-        event_times: Mapping[str, int],
+        last_session: Callable[[str], int | None],
         calendar: SessionCalendar,
         metrics: DetectorMetrics,
         readiness: Readiness,
@@ -43,7 +43,7 @@ class Report:
         self._connections = tuple(connections)
         self._assignment = assignment
         self._symbol_ready = symbol_ready
-        self._event_times = event_times
+        self._last_session = last_session
         self._calendar = calendar
         self._metrics = metrics
         self._readiness = readiness
@@ -65,7 +65,7 @@ class Report:
                 for symbol in self._assignment.symbols(partition)
             ],
             self._symbol_ready,
-            self._event_times,
+            self._last_session,
             self._calendar,
         )
         for state in SymbolState:
@@ -83,15 +83,18 @@ class Report:
 def symbol_states(
     symbols: Iterable[str],
     ready: Callable[[str], bool],
-    event_times: Mapping[str, int],
+    last_session: Callable[[str], int | None],
     calendar: SessionCalendar,
 ) -> Counter[SymbolState]:
-    """Return how many symbols are in each state; "now" is the newest event time, not the wall clock's."""
-    newest = calendar.session_of(max(event_times.values(), default=0))
+    """Return how many symbols are in each state; "now" is the newest of their sessions, not the wall clock's.
+
+    `last_session` gives the session of a symbol's newest bar, None before its first.
+    """
+    sessions = {symbol: last_session(symbol) for symbol in symbols}
+    newest = max((session for session in sessions.values() if session is not None), default=-1)
     states: Counter[SymbolState] = Counter()
-    for symbol in symbols:
-        last = calendar.session_of(event_times[symbol]) if symbol in event_times else None
-        if newest is not None and last is not None and calendar.next_session(last) < newest:
+    for symbol, last in sessions.items():
+        if last is not None and last < newest and calendar.next_session(last) < newest:
             states[SymbolState.STALE] += 1
         else:
             states[SymbolState.READY if ready(symbol) else SymbolState.WARMING] += 1

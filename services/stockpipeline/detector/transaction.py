@@ -13,6 +13,7 @@ from stockpipeline.adapters.dead_letter import dead_letter
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_transactions import KeepWaiting, TransactionalProducer
 from stockpipeline.api import PipelineNames, Topic
+from stockpipeline.detector.checkpoint import KEY, encode_checkpoint
 from stockpipeline.detector.schedule import CommitSchedule
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.signal import Signal, encode_signal
@@ -94,6 +95,10 @@ class Transaction:
             partition = self._partition_of[symbol]
             for key, value in self._changes(symbol):
                 self._producer.send(self._state_topic, value, key, self._keep_waiting, partition=partition)
+        for partition, offset in self._positions.items():
+            self._producer.send(
+                self._state_topic, encode_checkpoint(offset), KEY, self._keep_waiting, partition=partition
+            )
         self._producer.commit(
             self._ticks_topic, self._positions, self._consumer.group_metadata(), self._keep_waiting
         )

@@ -1,5 +1,7 @@
 """Wiring of the producer."""
 
+from contextlib import closing
+
 import structlog
 
 from stockpipeline.adapters.kafka_client import KafkaFatal, KafkaUnavailable
@@ -9,12 +11,13 @@ from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
 from stockpipeline.api import PipelineConfig, Topic
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.producer.loop import ProducerLoop
-from stockpipeline.producer.resume import last_numbers
+from stockpipeline.producer.resume import SentBefore
 from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.http import StatusServer
 from stockpipeline.runtime.metrics import ProducerMetrics, new_registry
 from stockpipeline.runtime.settings import instance_name
 from stockpipeline.runtime.shutdown import Shutdown
+from stockpipeline.signals.state import BrokenState
 from stockpipeline.sources.configured import replay_source
 from stockpipeline.sources.pacing import Pacer
 
@@ -37,6 +40,7 @@ class _Producer:
     def __init__(self, config: PipelineConfig, shutdown: Shutdown) -> None:
         self._servers = config.bootstrap_servers
         self._topic = config.names.topic(Topic.TICKS)
+        self._state_topic = config.names.topic(Topic.STATE)
         self._client_id = f"{config.names.prefix}.producer.{instance_name()}"
         self._symbols = config.spec.universe.symbols
         # First of all, because it is what a person can get wrong.
@@ -68,7 +72,7 @@ class _Producer:
 
     def _produce(self) -> None:
         catalog = TopicCatalog(self._servers, self._client_id)
-        if wait_for_topics(catalog, [self._topic], self._readiness, self._wait) is None:
+        if wait_for_topics(catalog, [self._topic, self._state_topic], self._readiness, self._wait) is None:
             return
         after = self._last_numbers()
         if after is None:
@@ -86,20 +90,24 @@ class _Producer:
 
     def _last_numbers(self) -> dict[str, int] | None:
         """Return what was sent before; None when told to stop."""
-        reader = TopicReader(self._servers, self._client_id, self._topic)
-        try:
+        with (
+            closing(TopicReader(self._servers, self._client_id, self._topic)) as ticks,
+            closing(TopicReader(self._servers, self._client_id, self._state_topic)) as state,
+        ):
+            sent_before = SentBefore(ticks, state, self._keep_waiting, self._say_what_resumes)
             while True:
                 try:
-                    numbers = last_numbers(reader, self._symbols, self._source.name, self._keep_waiting)
-                except KafkaUnavailable as error:
+                    numbers = sent_before.last_numbers(self._symbols, self._source.name)
+                except (KafkaUnavailable, BrokenState) as error:
                     self._readiness.waiting("resume", f"cannot read what was sent before: {error}")
                     if self._wait(_RETRY_SECONDS):
                         return None
                 else:
                     self._readiness.fine("resume")
                     return numbers
-        finally:
-            reader.close()
+
+    def _say_what_resumes(self, what: str) -> None:
+        self._readiness.waiting("resume", what)
 
     def _wait(self, seconds: float) -> bool:
         self._heartbeat.beat()

@@ -80,6 +80,10 @@ class Detector:
         """Return every indicator value on the symbol's forming bar, by name; the symbol had a tick."""
         return self._symbols[symbol].values()
 
+    def last_session(self, symbol: str) -> int | None:
+        """Return the session of the symbol's newest bar, forming or closed; None when it has no bar."""
+        return self._symbols[symbol].last_session if symbol in self._symbols else None
+
     def changes(self, symbol: str) -> list[StateRecord]:
         """Return the records to store: the snapshot, and each bar that was closed since the last call."""
         return self._symbols[symbol].changes()

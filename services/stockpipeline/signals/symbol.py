@@ -163,6 +163,13 @@ class SymbolDetector:
             return TickResult(Outcome.ACCEPTED if in_order else Outcome.OUT_OF_ORDER, signals)
         return _ACCEPTED if in_order else _OUT_OF_ORDER
 
+    @property
+    def last_session(self) -> int | None:
+        """The session of the newest bar; see ``Detector.last_session``."""
+        if self._session is not None:
+            return self._session
+        return self._last_closed if self._last_closed >= 0 else None
+
     def readiness(self) -> Readiness:
         """Return whether all rules can signal; see ``Detector.readiness``."""
         bars = self._engine.bars

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -85,6 +86,14 @@ class ServerProcess:
     def kill(self) -> None:
         """End the program at once, as a crash would (SIGKILL)."""
         self._end(signal.SIGKILL, timeout=10)
+
+    def freeze(self) -> None:
+        """Stop the program without ending it (SIGSTOP), as a paused virtual machine would."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen program go on (SIGCONT)."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def stop(self, timeout: float = 20) -> None:
         """Ask the program to end (SIGTERM); kill it after `timeout` seconds."""

@@ -14,7 +14,7 @@ from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_partitioning import partition_of
 from stockpipeline.adapters.kafka_producer import KafkaProducer
 from stockpipeline.adapters.kafka_reader import TopicReader
-from stockpipeline.adapters.kafka_tail import read_tail
+from stockpipeline.adapters.kafka_tail import backwards
 from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
 from stockpipeline.adapters.kafka_transactions import TransactionalProducer, TransactionFailed
 from stockpipeline.runtime.health import Readiness
@@ -98,11 +98,13 @@ def test_the_tail_is_found_behind_many_other_records(kafka: str, topic: str) -> 
     produce(kafka, topic, ("old", b"wanted"), *newer, partition=1)
     reader = TopicReader(kafka, "test", topic)
     try:
-        tail = read_tail(reader, 1, lambda found: any(message.key() == b"old" for message in found), always)
-        assert _values(tail) == [b"wanted", *[value for _, value in newer]]
-        short = read_tail(reader, 1, lambda found: len(found) >= 10, always)
-        assert _values(short) == [value for _, value in newer[4000:]]
-        assert read_tail(reader, 2, lambda _found: False, always) == []
+        windows = [_values(list(window)) for window in backwards(reader, 1, always)]
+        assert [len(window) for window in windows] == [1000, 2000, 2001]
+        assert [value for window in reversed(windows) for value in window] == [
+            b"wanted",
+            *[value for _, value in newer],
+        ]
+        assert list(backwards(reader, 2, always)) == []
     finally:
         reader.close()
 
@@ -177,7 +179,7 @@ def test_a_newer_client_fences_the_older_one(kafka: str, topic: str) -> None:
     assert read_all(kafka, topic) == []
 
 
-def test_a_member_reads_only_what_it_resumed_and_goes_on_after_its_commit(
+def test_a_member_reads_only_what_it_began_and_from_where_it_was_told(
     kafka: str, topic: str, transactions: TransactionalProducer
 ) -> None:
     for partition in range(3):
@@ -195,8 +197,8 @@ def test_a_member_reads_only_what_it_resumed_and_goes_on_after_its_commit(
     assert consumer.committed([0, 1, 2]) == {0: None, 1: None, 2: None}
     assert consumer.watermarks(1) == (0, 3)
     assert read == []
-    consumer.resume(1)
-    eventually(lambda: drained(3), "the resumed partition is read")
+    consumer.begin(1, 0)
+    eventually(lambda: drained(3), "the partition is read")
     assert _values(read) == [b"1/0", b"1/1", b"1/2"]
     assert consumer.positions([0, 1, 2]) == {1: 3}
     assert consumer.known_end(1) == 3
@@ -206,13 +208,14 @@ def test_a_member_reads_only_what_it_resumed_and_goes_on_after_its_commit(
     assert consumer.committed([0, 1, 2]) == {0: None, 1: 2, 2: None}
 
     read.clear()
-    consumer.rewind([0, 1, 2])
+    consumer.halt([0, 1, 2])
     assert drained(0)
-    assert read == [], "a rewound partition is paused"
-    for partition in range(3):
-        consumer.resume(partition)
-    eventually(lambda: drained(7), "everything after the committed offsets is read again")
-    assert sorted(_values(read), key=str) == [b"0/0", b"0/1", b"0/2", b"1/2", b"2/0", b"2/1", b"2/2"]
+    assert read == [], "a halted partition is paused"
+    for partition, offset in {0: 0, 1: 1, 2: 3}.items():
+        consumer.begin(partition, offset)
+    eventually(lambda: drained(5), "everything after the given offsets is read, whatever is committed")
+    assert sorted(_values(read), key=str) == [b"0/0", b"0/1", b"0/2", b"1/1", b"1/2"]
+    assert consumer.positions([0, 1, 2]) == {0: 3, 1: 3}
     consumer.close()
 
 

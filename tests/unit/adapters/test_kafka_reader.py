@@ -18,3 +18,20 @@ def test_an_error_of_no_partition_is_told_as_it_is() -> None:
         reader = kafka_reader.TopicReader("127.0.0.1:9", "test", "ticks")
         with pytest.raises(KafkaUnavailable, match="brokers are down"):
             list(reader.read({0: (0, 1)}, lambda: True))
+
+
+def test_the_caller_is_asked_also_while_messages_come() -> None:
+    messages = [[Message("ticks", 0, offset, None, b"x")] for offset in range(3)]
+    asked: list[int] = []
+
+    def keep_waiting() -> bool:
+        asked.append(1)
+        return True
+
+    with (
+        patch.object(kafka_reader, "Consumer", Mock()),
+        patch.object(kafka_reader, "drain", Mock(side_effect=messages)),
+    ):
+        reader = kafka_reader.TopicReader("127.0.0.1:9", "test", "ticks")
+        assert len(list(reader.read({0: (0, 3)}, keep_waiting))) == 3
+    assert len(asked) == 3

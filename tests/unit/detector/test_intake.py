@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message
 from prometheus_client import CollectorRegistry
 
 from stockpipeline.adapters.kafka_client import KafkaFatal
@@ -63,7 +63,9 @@ class Parts:
         )
 
 
-def tick(symbol: str = "IBM", price: float = 1, partition: int = 0, ts: int = TS) -> Message:
+def tick(
+    symbol: str = "IBM", price: float = 1, partition: int = 0, ts: int = TS, arrived: int = TS
+) -> Message:
     fields = {
         "symbol": symbol,
         "price": price,
@@ -72,7 +74,9 @@ def tick(symbol: str = "IBM", price: float = 1, partition: int = 0, ts: int = TS
         "source": "replay",
         "session": "regular",
     }
-    return Message("ticks", partition, 7, symbol.encode(), json.dumps(fields).encode())
+    timestamp = (TIMESTAMP_LOG_APPEND_TIME, arrived)
+    value = json.dumps(fields).encode()
+    return Message("ticks", partition, 7, symbol.encode(), value, timestamp=timestamp)
 
 
 def test_accepted_ticks_change_their_symbol_and_give_signals() -> None:
@@ -80,7 +84,6 @@ def test_accepted_ticks_change_their_symbol_and_give_signals() -> None:
     messages = [tick(ts=TS), tick("AAPL", 2, partition=1, ts=TS + 5), tick(ts=TS + 9)]
     assert parts.intake.take(messages) == {"IBM", "AAPL"}
     assert [message for _, message in parts.output.signals] == messages
-    assert parts.intake.event_times == {"IBM": TS + 9, "AAPL": TS + 5}
     assert parts.output.letters == []
     assert parts.registry.get_sample_value("stockpipeline_detector_ticks_total", {"pipeline": "demo"}) == 3
 
@@ -89,7 +92,7 @@ def test_late_and_duplicate_ticks_are_only_counted() -> None:
     parts = Parts()
     assert parts.intake.take([tick(price=3), tick(price=4), tick(price=4)]) == set()
     assert (parts.refused("late"), parts.refused("duplicate")) == (1, 2)
-    assert (parts.output.letters, parts.intake.event_times) == ([], {})
+    assert parts.output.letters == []
 
 
 @pytest.mark.parametrize(
@@ -120,3 +123,14 @@ def test_a_passing_error_is_skipped_and_a_fatal_one_ends_the_process() -> None:
     fatal = Message("ticks", 0, error=KafkaError(KafkaError._FENCED, "fenced", fatal=True))
     with pytest.raises(KafkaFatal, match="fenced"):
         parts.intake.take([fatal])
+
+
+def test_a_tick_from_the_future_of_its_arrival_becomes_a_dead_letter() -> None:
+    parts = Parts()
+    day = 86_400_000
+    first, last = tick(ts=TS + day), tick(ts=TS + day + 2, arrived=TS + 1)
+    # Another partition's arrivals say nothing about this one's.
+    between = tick("AAPL", partition=1, ts=TS + 2 * day, arrived=TS + day)
+    assert parts.intake.take([first, between, last]) == {"IBM", "AAPL"}
+    assert parts.output.letters == [(last, "bad-time")]
+    assert parts.refused("bad-time") == 1

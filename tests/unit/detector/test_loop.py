@@ -20,4 +20,4 @@ def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_agai
     transaction.abort.assert_called_once_with()
     transaction.processed.assert_not_called()
     assignment.forget_progress.assert_called_once_with()
-    consumer.rewind.assert_called_once_with([0])
+    consumer.halt.assert_called_once_with([0])

@@ -1,26 +1,35 @@
 """How symbols are counted."""
 
+from datetime import date
+
 from stockpipeline.detector.report import SymbolState, symbol_states
 from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.sessions import session_from_date
 
 CALENDAR = SessionCalendar("XNAS")
-DAY_MS = 86_400_000
-# Friday 2013-01-04, 15:00 in New York; the session before it is Thursday's, the one after it Monday's.
-FRIDAY = 1357329600000
-MONDAY = FRIDAY + 3 * DAY_MS
-TUESDAY = FRIDAY + 4 * DAY_MS
+FRIDAY = session_from_date(date(2013, 1, 4))
+MONDAY, TUESDAY = FRIDAY + 3, FRIDAY + 4
 
 
 def test_a_symbol_without_enough_history_is_warming() -> None:
-    states = symbol_states(["IBM", "FB"], lambda symbol: symbol == "IBM", {}, CALENDAR)
+    sessions = {"IBM": FRIDAY, "FB": None}
+    states = symbol_states(["IBM", "FB"], lambda symbol: symbol == "IBM", sessions.get, CALENDAR)
     assert states == {SymbolState.READY: 1, SymbolState.WARMING: 1}
 
 
 def test_a_weekend_makes_nothing_stale() -> None:
-    states = symbol_states(["IBM", "AAPL"], lambda _symbol: True, {"IBM": FRIDAY, "AAPL": MONDAY}, CALENDAR)
+    sessions = {"IBM": FRIDAY, "AAPL": MONDAY}
+    states = symbol_states(["IBM", "AAPL"], lambda _symbol: True, sessions.get, CALENDAR)
     assert states == {SymbolState.READY: 2}
 
 
 def test_a_session_without_a_tick_makes_a_symbol_stale() -> None:
-    states = symbol_states(["IBM", "AAPL"], lambda _symbol: True, {"IBM": FRIDAY, "AAPL": TUESDAY}, CALENDAR)
+    sessions = {"IBM": FRIDAY, "AAPL": TUESDAY}
+    states = symbol_states(["IBM", "AAPL"], lambda _symbol: True, sessions.get, CALENDAR)
     assert states == {SymbolState.READY: 1, SymbolState.STALE: 1}
+
+
+def test_only_the_symbols_that_are_owned_say_what_day_it_is() -> None:
+    sessions = {"IBM": FRIDAY, "AAPL": TUESDAY}
+    states = symbol_states(["IBM"], lambda _symbol: True, sessions.get, CALENDAR)
+    assert states == {SymbolState.READY: 1}
