@@ -4,14 +4,17 @@ from stockpipeline.api import StockPipelineSpec
 from stockpipeline.indicators.catalog import IndicatorError, Layout
 from stockpipeline.signals.rules import RuleError, compile_rule
 from stockpipeline_operator.reconcile.state import Problem
+from stockpipeline_operator.reconcile.unsupported import find_unsupported
 
 
 def find_problems(spec: StockPipelineSpec) -> tuple[Problem, ...]:
-    """Every indicator and rule that cannot be used, with what to change.
+    """Every part, indicator and rule that cannot be used, with what to change.
 
     Rules are looked at only when all indicators are fine: a name that is missing would make them wrong.
     """
-    problems = []
+    problems = list(find_unsupported(spec))
+    if problems:
+        return tuple(problems)
     for indicator in spec.indicators:
         try:
             Layout.of([indicator])

@@ -30,7 +30,7 @@ def status_of(
     return StockPipelineStatus(
         observed_generation=pipeline.generation,
         conditions=conditions(verdict, pipeline.generation, before.conditions, now),
-        symbols=len(pipeline.resource["spec"]["universe"]["symbols"]),
+        symbols=len(pipeline.resource["spec"]["universe"].get("symbols", ())),
         components=components,
         release=release,
     )

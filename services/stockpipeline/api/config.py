@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.main import IncEx
 
 from stockpipeline.api.base import ApiModel, Check
 from stockpipeline.api.names import API_VERSION, KIND, PipelineNames
 from stockpipeline.api.spec import StockPipelineSpec
+
+# The parts of the spec that services read. The rest is the operator's: a change of it must not restart them.
+_SERVICES_READ = {
+    "universe", "sources", "kafka", "redis", "bars", "indicators", "rules", "performance", "delivery",
+}  # fmt: skip
 
 
 class PipelineConfig(ApiModel):
@@ -53,8 +59,12 @@ class PipelineConfig(ApiModel):
         return self.spec.redis.url
 
     def to_json(self) -> str:
-        """The text of `pipeline.json`; equal configurations give equal text."""
-        return self.model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n"
+        """The text of `pipeline.json`: the parts of the spec that services read.
+
+        Specs that mean the same to the services give equal text.
+        """
+        include: dict[str, IncEx | bool] = {"namespace": True, "name": True, "spec": _SERVICES_READ}
+        return self.model_dump_json(include=include, by_alias=True, exclude_none=True, indent=2) + "\n"
 
 
 class _Metadata(BaseModel):

@@ -22,6 +22,7 @@ _FIRST_KEYS = ("description", "type", "default")
 PRINTER_COLUMNS = (
     ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "Whether everything runs."),
     ("Status", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready, or not yet."),
+    ("Mode", "string", ".spec.mode", "Apply: changes are made at once. Plan: after approval."),
     ("Symbols", "integer", ".status.symbols", "How many symbols the pipeline follows."),
     ("Age", "date", ".metadata.creationTimestamp", "Time since the resource was made."),
 )

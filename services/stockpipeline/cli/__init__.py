@@ -80,6 +80,7 @@ def _with_config(command: Command, arguments: argparse.Namespace) -> int:
     from stockpipeline.market.packaged import UnknownPackagedSymbol
     from stockpipeline.runtime.settings import BadSetting
     from stockpipeline.signals.syntax import RuleError
+    from stockpipeline.sources.configured import NoReplay
     from stockpipeline.sources.files import BadFile
 
     try:
@@ -88,7 +89,7 @@ def _with_config(command: Command, arguments: argparse.Namespace) -> int:
         print(f"stockpipeline: {error}", file=sys.stderr)
     except (ConfigError, BadSetting, BadFile) as error:
         print(error, file=sys.stderr)
-    except (IndicatorError, RuleError, UnknownPackagedSymbol) as error:
+    except (IndicatorError, RuleError, UnknownPackagedSymbol, NoReplay) as error:
         print(f"{arguments.config}: {error}", file=sys.stderr)
     return EXIT_USAGE
 

@@ -29,6 +29,7 @@ def run(config: PipelineConfig, shutdown: Shutdown) -> int:
     """Produce until told to stop; return the process's exit status.
 
     Raises:
+        NoReplay: the source is of another kind.
         UnknownPackagedSymbol: the source has no data of a symbol.
     """
     return _Producer(config, shutdown).run()

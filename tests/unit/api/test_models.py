@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from stockpipeline.api import (
     PipelineNames,
     StockPipelineSpec,
     Topic,
+    duration,
     parse_document,
+    quantity,
     resolve,
 )
 from stockpipeline.indicators.catalog import Layout
@@ -74,6 +77,36 @@ def test_what_the_resource_names_wins_over_the_defaults() -> None:
     )
     assert config.bootstrap_servers == "mine:9092"
     assert config.redis_url == "redis://other:1/0"
+
+
+def test_what_only_the_operator_reads_does_not_change_what_services_read() -> None:
+    ours = {
+        "suspend": True,
+        "rollout": {"window": "OutsideSession"},
+        "producer": {"env": [{"name": "A", "value": "1"}]},
+    }
+    assert parse_document(resource(**ours)).to_json() == parse_document(resource()).to_json()
+    assert parse_document(resource(bars={"interval": "5m"})).to_json() != parse_document(resource()).to_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("30s", 30), ("90m", 5400), ("2h", 7200), ("1d", 86400)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["1", "5w", "h"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration such as"):
+        duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("500m", "0.5"), ("2", "2"), ("1.5Gi", "1610612736"), ("1k", "1000")]
+)
+def test_quantities(text: str, number: str) -> None:
+    assert quantity(text) == Decimal(number)
 
 
 def test_a_config_without_endpoints_is_refused() -> None:

@@ -38,6 +38,14 @@ def write(path: Path, document: object) -> Path:
     return path
 
 
+def test_a_source_that_cannot_be_replayed_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "live.yaml", resource(sources=[{"name": "quotes", "yahoo": {}}]))
+    assert main(["replay", "--pipeline", str(path)]) == 2
+    assert "source quotes is not a replay" in capsys.readouterr().err
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version"]) == 0
     assert capsys.readouterr().out == f"{__version__}\n"

@@ -1,0 +1,50 @@
+"""What the resource can say and this version cannot do yet.
+
+The definition describes the whole product, so that resources stay valid from version to version. Whatever a
+user asks for is done or refused with a sentence, never ignored. Work that adds a part deletes its line.
+"""
+
+from collections.abc import Callable
+
+from stockpipeline.api import (
+    BarInterval,
+    DeletionPolicy,
+    Delivery,
+    Mode,
+    Scaling,
+    StockPipelineSpec,
+    Window,
+    Workload,
+)
+from stockpipeline_operator.reconcile.state import Problem
+
+Asks = Callable[[StockPipelineSpec], bool]
+
+NOT_YET: tuple[tuple[str, Asks], ...] = (
+    ("sources of the kind kis", lambda spec: any(source.kis for source in spec.sources)),
+    ("sources of the kind yahoo", lambda spec: any(source.yahoo for source in spec.sources)),
+    ("universe.collect", lambda spec: spec.universe.collect is not None),
+    ("bars.interval other than 1d", lambda spec: spec.bars.interval is not BarInterval.DAY),
+    ("rules with strength", lambda spec: any(rule.strength != 1 for rule in spec.rules)),
+    ("rules with sessions", lambda spec: any(rule.sessions for rule in spec.rules)),
+    ("performance", lambda spec: spec.performance is not None),
+    ("delivery other than the default", lambda spec: spec.delivery != Delivery()),
+    ("scaling", lambda spec: spec.scaling != Scaling()),
+    ("settings of producer", lambda spec: spec.producer != Workload()),
+    ("settings of detector", lambda spec: spec.detector != Workload()),
+    ("batch", lambda spec: spec.batch is not None),
+    ("store", lambda spec: spec.store is not None),
+    ("replicaSync", lambda spec: spec.replica_sync is not None),
+    ("console", lambda spec: spec.console is not None),
+    ("mode Plan", lambda spec: spec.mode is Mode.PLAN),
+    ("rollout.window OutsideSession", lambda spec: spec.rollout.window is Window.OUTSIDE_SESSION),
+    ("deletionPolicy Retain", lambda spec: spec.deletion_policy is DeletionPolicy.RETAIN),
+)
+
+
+def find_unsupported(spec: StockPipelineSpec) -> tuple[Problem, ...]:
+    """One problem that names all that is asked for and cannot be done; none where all can be."""
+    asked = [part for part, asks in NOT_YET if asks(spec)]
+    if not asked:
+        return ()
+    return (Problem("NotSupportedYet", f"this version cannot do yet: {', '.join(asked)}; leave it out"),)

@@ -1,0 +1,86 @@
+"""The nightly batch: collect, compute, scan, load."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from stockpipeline.api.base import ApiModel
+from stockpipeline.api.spec.sources import HttpUrl
+from stockpipeline.api.spec.texts import Duration, SecretReference
+from stockpipeline.api.spec.workloads import Quantity, Workload
+
+
+class Engine(StrEnum):
+    """What computes the indicators of the batch."""
+
+    AUTO = "Auto"
+    LOCAL = "Local"
+    SPARK = "Spark"
+
+
+class Schedule(ApiModel):
+    """When the batch runs: after each session of the exchange, so never on a holiday."""
+
+    after_close: Duration = "2h"
+    """Time from the exchange's close to the run."""
+
+
+class Airflow(ApiModel):
+    """The Airflow that runs the batch."""
+
+    url: HttpUrl | None = None
+    """Address of Airflow's API. Without it: the operator's default."""
+
+    secret_ref: SecretReference | None = None
+    """Secret with the keys username and password for Airflow's API."""
+
+
+class SparkSize(ApiModel):
+    """Size of one Spark process."""
+
+    cores: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processor cores of each pod."""
+
+    memory: Quantity = "1Gi"
+    """Memory of each pod."""
+
+
+class SparkExecutors(SparkSize):
+    """Spark's executors."""
+
+    instances: Annotated[int, Field(ge=1, le=256)] = 2
+    """Number of executor pods."""
+
+
+class Spark(ApiModel):
+    """Sizes for the engine Spark."""
+
+    driver: SparkSize = SparkSize()
+    """The pod that leads the computation."""
+
+    executor: SparkExecutors = SparkExecutors()
+    """The pods that compute."""
+
+
+class Batch(Workload):
+    """The nightly batch, and how the pods of its tasks run."""
+
+    schedule: Schedule = Schedule()
+    """When it runs."""
+
+    history_years: Annotated[int, Field(ge=1, le=50)] = 5
+    """Years of daily bars to keep for each symbol."""
+
+    minimum_coverage: Annotated[float, Field(ge=0, le=1)] = 0.98
+    """Share of the active symbols that must have been downloaded; with fewer, nothing is published."""
+
+    engine: Engine = Engine.AUTO
+    """Local: one process. Spark: driver and executors. Auto: Spark where there is so much data that it
+    pays."""
+
+    airflow: Airflow = Airflow()
+    """The Airflow that runs the batch."""
+
+    spark: Spark = Spark()
+    """Sizes for the engine Spark."""

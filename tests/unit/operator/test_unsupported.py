@@ -1,0 +1,51 @@
+"""What is asked for and cannot be done yet is said, never ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stockpipeline.api import StockPipelineSpec
+from stockpipeline_operator.reconcile.problems import find_problems
+from stockpipeline_operator.reconcile.unsupported import NOT_YET
+
+SMALLEST: dict[str, Any] = {
+    "universe": {"symbols": ["IBM"]},
+    "sources": [{"name": "replay", "replay": {"start": "2004-01-02"}}],
+}
+RULE = {"name": "r", "side": "buy", "when": "close > 1"}
+KIS = {"name": "kis", "kis": {"credentials": [{"secretRef": {"name": "kis"}}]}}
+ASKED: dict[str, dict[str, Any]] = {
+    "sources of the kind kis": {"sources": [KIS]},
+    "sources of the kind yahoo": {"sources": [{"name": "yahoo", "yahoo": {}}]},
+    "universe.collect": {"universe": {"collect": {}}},
+    "bars.interval other than 1d": {"bars": {"interval": "5m"}},
+    "rules with strength": {"rules": [{**RULE, "strength": 0.5}]},
+    "rules with sessions": {"rules": [{**RULE, "sessions": ["regular"]}]},
+    "performance": {"performance": {}},
+    "delivery other than the default": {"delivery": {"guarantee": "AtLeastOnce"}},
+    "scaling": {"scaling": {"producer": {"replicas": 2}}},
+    "settings of producer": {"producer": {"env": [{"name": "A", "value": "b"}]}},
+    "settings of detector": {"detector": {"nodeSelector": {"disk": "fast"}}},
+    "batch": {"batch": {}},
+    "store": {"store": {}},
+    "replicaSync": {"store": {}, "replicaSync": {}},
+    "console": {"console": {}},
+    "mode Plan": {"mode": "Plan"},
+    "rollout.window OutsideSession": {"rollout": {"window": "OutsideSession"}},
+    "deletionPolicy Retain": {"deletionPolicy": "Retain"},
+}
+
+
+@pytest.mark.parametrize("part", [part for part, _ in NOT_YET])
+def test_it_is_named(part: str) -> None:
+    spec = StockPipelineSpec.model_validate(SMALLEST | ASKED[part])
+    (problem,) = find_problems(spec)
+    assert problem.reason == "NotSupportedYet"
+    assert part in problem.message
+    assert "leave it out" in problem.message
+
+
+def test_nothing_is_said_of_what_can_be_done() -> None:
+    assert find_problems(StockPipelineSpec.model_validate(SMALLEST)) == ()
