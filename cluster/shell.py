@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 _STDERR_TAIL = 2000  # characters of a failed program's stderr that an error quotes
+# Colours and the like (ECMA-48): some programs end them on stderr and say what failed on stdout.
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # seconds between two looks at a condition
 
 
@@ -20,7 +23,7 @@ class CommandError(RuntimeError):
     def __init__(self, args: Sequence[str], reason: str, stderr: str = "") -> None:
         self.command = list(args)
         self.stderr = stderr
-        tail = stderr.strip()[-_STDERR_TAIL:]
+        tail = _plain(stderr)[-_STDERR_TAIL:]
         super().__init__(f"{shlex.join(self.command)}: {reason}" + (f"\n{tail}" if tail else ""))
 
 
@@ -67,8 +70,12 @@ def run(
         said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr
         raise CommandError(words, f"still running after {timeout:g} s", said or "") from error
     if check and done.returncode != 0:
-        raise CommandError(words, f"exit code {done.returncode}", done.stderr or done.stdout)
+        raise CommandError(words, f"exit code {done.returncode}", done.stderr if _plain(done.stderr) else done.stdout)
     return done
+
+
+def _plain(said: str) -> str:
+    return _ESCAPES.sub("", said).strip()
 
 
 def wait_until(condition: Callable[[], object], timeout: float, what: str) -> None:

@@ -45,3 +45,9 @@ def test_waiting_ends_with_the_condition_or_says_what_did_not_come() -> None:
     assert len(looks) == 3
     with pytest.raises(TimeoutError, match=r"the sky is green: not so after 0\.05 s"):
         wait_until(lambda: False, 0.05, "the sky is green")
+
+
+def test_an_error_quotes_stdout_where_stderr_has_nothing_but_colours() -> None:
+    script = r"echo 'no such plugin'; printf '\033[0m\n' >&2; exit 1"
+    with pytest.raises(CommandError, match=r"exit code 1\nno such plugin$"):
+        run(["sh", "-c", script])
