@@ -7,6 +7,7 @@ so that a lookup is a bisection and pandas stays out of the hot path.
 from bisect import bisect_left, bisect_right
 from datetime import date
 from difflib import get_close_matches
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,9 @@ class SessionCalendar:
     def __init__(self, exchange: str) -> None:
         self.exchange = exchange
         self._sessions, self._opens, self._closes = _load(exchange)
+        lengths = (closes - opens for opens, closes in zip(self._opens, self._closes, strict=True))
+        self._traded_before = [0, *accumulate(lengths)][:-1]
+        """For each session, how long the exchange was open in all of those before it, in ms."""
 
     def session_of(self, ts_ms: int) -> int | None:
         """Return the session that is open at this instant (epoch ms, both ends included), or None."""
@@ -53,6 +57,35 @@ class SessionCalendar:
         begin = bisect_left(self._sessions, session_from_date(first))
         end = bisect_right(self._sessions, session_from_date(last))
         return self._sessions[begin:end]
+
+    def later_session(self, session: int, count: int) -> int:
+        """Return the session ``count`` sessions after this day (0: the day itself, or the next one).
+
+        Raises ``UnknownSession`` past the calendar's last year.
+        """
+        index = bisect_left(self._sessions, session) + count
+        if index >= len(self._sessions):
+            raise UnknownSession(f"{self.exchange} has no {count} known sessions after {session_iso(session)}")
+        return self._sessions[index]
+
+    def trading_ms(self, ts_ms: int) -> int:
+        """Return how long the exchange was open from the calendar's beginning to this instant, in ms."""
+        index = bisect_right(self._opens, ts_ms) - 1
+        if index < 0:
+            return 0
+        return self._traded_before[index] + min(ts_ms, self._closes[index]) - self._opens[index]
+
+    def at_trading_ms(self, trading_ms: int) -> int:
+        """Return the first instant (epoch ms) at which ``trading_ms`` gives this; the inverse of it.
+
+        Raises ``UnknownSession`` past the calendar's last year.
+        """
+        # The first session whose end is not before it: a time that is just used up at a close ends there.
+        index = max(0, bisect_left(self._traded_before, trading_ms) - 1)
+        instant = self._opens[index] + trading_ms - self._traded_before[index]
+        if instant > self._closes[index]:
+            raise UnknownSession(f"{self.exchange} has no known session so late")
+        return instant
 
     def next_session(self, session: int) -> int:
         """Return the first session after this day; raise ``UnknownSession`` past the calendar's last year."""

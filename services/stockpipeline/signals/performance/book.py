@@ -1,0 +1,181 @@
+"""The open positions of one symbol, and which of its trades matter to them.
+
+Nearly all trades change nothing: no position sees a new best or worst price, and no return is due. So the
+book keeps a *quiet* range of prices and a time; a trade inside of the range and before that time need not be
+shown to it. For most ticks that is all there is to do, however many positions are open.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import inf
+
+import msgspec
+
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.signals.performance.benchmark import Benchmark
+from stockpipeline.signals.performance.horizon import Horizon
+from stockpipeline.signals.performance.position import Position, Quote
+from stockpipeline.signals.signal import Signal
+
+VERSION = 1
+LIVE_INTERVAL_MS = 300_000
+"""Event time between two live updates of a position; entries and exits are told at once."""
+
+
+class BrokenBook(ValueError):
+    """A stored book that this version cannot read."""
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+    benchmark: str | None
+    positions: list[Position]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Stored)
+
+
+class Book:
+    """The open positions of one symbol, oldest first."""
+
+    __slots__ = (
+        "_benchmark", "_calendar", "_horizons", "_told", "changed", "closed", "news", "positions",
+        "quiet_high", "quiet_low", "quiet_until",
+    )  # fmt: skip
+
+    def __init__(
+        self, calendar: SessionCalendar, horizons: Sequence[Horizon], benchmark: Benchmark | None
+    ) -> None:
+        self._calendar = calendar
+        self._horizons = horizons
+        self._benchmark = benchmark
+        self._told: dict[str, int] = {}
+        """Signal → event time of its newest update."""
+        self.positions: list[Position] = []
+        self.news: dict[str, Position] = {}
+        """By signal, the open positions that were entered or left at a horizon since this was last emptied."""
+        self.closed: list[Position] = []
+        """Positions of which all is known; whoever takes them empties this."""
+        self.changed = False
+        """Whether what is to be stored differs from what was."""
+        self._find_quiet()
+
+    def open(self, signal: Signal) -> None:
+        """Follow a signal from its symbol's next trade on."""
+        self.positions.append(
+            Position(
+                signal_id=signal.id,
+                rule=signal.rule,
+                side=signal.side,
+                confidence=signal.confidence,
+                bar=signal.bar,
+                signal=Quote(signal.ts, signal.price),
+            )
+        )
+        self.changed = True
+        self.quiet_until = 0
+
+    def on_trade(self, ts: int, price: float) -> None:
+        """Take a trade that is not older than the one before it, in a regular session."""
+        if ts < self.quiet_until and self.quiet_low <= price <= self.quiet_high:
+            return
+        quote = Quote(ts, price)
+        for position in self.positions:
+            if position.entry is None:
+                due = {horizon.name: horizon.due(self._calendar, ts) for horizon in self._horizons}
+                position.enter(quote, due)
+                self.news[position.signal_id] = position
+            elif not position.traded and position.follow(quote):
+                self.news[position.signal_id] = position
+        self.changed = True
+        self.compare()
+
+    def compare(self) -> None:
+        """Look up what is needed of the benchmark and known by now, and close what is complete."""
+        still_open = []
+        for position in self.positions:
+            times = position.benchmark_times if self._benchmark is not None else []
+            for ts in times:
+                assert self._benchmark is not None
+                price = self._benchmark.price_at(ts)
+                if price is not None:
+                    position.benchmark[ts] = price
+                    self.changed = True
+            if position.traded and all(ts in position.benchmark for ts in times):
+                self.closed.append(position)
+                self.news.pop(position.signal_id, None)
+                self._told.pop(position.signal_id, None)
+                self.changed = True
+            else:
+                still_open.append(position)
+        self.positions = still_open
+        self._find_quiet()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a price of the benchmark is needed."""
+        return self._benchmark is not None and any(position.benchmark_times for position in self.positions)
+
+    @property
+    def oldest_wait(self) -> int | None:
+        """The earliest event time at which the benchmark's price is needed; None when none is."""
+        return min((ts for position in self.positions for ts in position.benchmark_times), default=None)
+
+    def live(self, now_ms: int) -> list[Position]:
+        """Return the entered positions whose last update is long enough ago, and count them as told."""
+        due = [
+            position
+            for position in self.positions
+            if position.entry is not None
+            and now_ms - self._told.get(position.signal_id, position.entry.ts) >= LIVE_INTERVAL_MS
+        ]
+        self.told(due, now_ms)
+        return due
+
+    def told(self, positions: Iterable[Position], now_ms: int) -> None:
+        """Note that an update of these open positions was given out."""
+        for position in positions:
+            self._told[position.signal_id] = now_ms
+
+    def rescale(self, factor: float) -> None:
+        """Multiply all prices; see ``Position.rescale``."""
+        for position in self.positions:
+            position.rescale(factor)
+        self.changed = True
+        self._find_quiet()
+
+    def encode(self) -> bytes:
+        """Return the positions for storing."""
+        symbol = None if self._benchmark is None else self._benchmark.symbol
+        return _encoder.encode(_Stored(VERSION, symbol, self.positions))
+
+    def restore(self, data: bytes) -> None:
+        """Take over stored positions, right after construction.
+
+        They keep the horizons they were entered with. Raises ``BrokenBook`` for what cannot be read.
+        """
+        try:
+            stored = _decoder.decode(data)
+        except msgspec.DecodeError as error:
+            raise BrokenBook(f"stored positions cannot be read: {error}") from None
+        if stored.version != VERSION:
+            raise BrokenBook(f"stored positions have version {stored.version}, this program reads {VERSION}")
+        self.positions = stored.positions
+        if self._benchmark is None or stored.benchmark != self._benchmark.symbol:
+            for position in self.positions:
+                position.benchmark = {}
+        self._find_quiet()
+
+    def _find_quiet(self) -> None:
+        """Find which trades cannot matter to any position."""
+        low, high, until = -inf, inf, inf
+        for position in self.positions:
+            if position.excursion is None:
+                until = 0
+                break
+            if position.next_due is None:
+                continue
+            best, worst = position.excursion.best.price, position.excursion.worst.price
+            low, high = max(low, min(best, worst)), min(high, max(best, worst))
+            until = min(until, position.next_due)
+        self.quiet_low, self.quiet_high, self.quiet_until = low, high, until
