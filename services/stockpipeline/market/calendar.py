@@ -65,7 +65,7 @@ class SessionCalendar:
         """
         index = bisect_left(self._sessions, session) + count
         if index >= len(self._sessions):
-            raise UnknownSession(f"{self.exchange} has no {count} known sessions after {session_iso(session)}")
+            raise UnknownSession(f"{self.exchange} has no session {count} after {session_iso(session)}")
         return self._sessions[index]
 
     def trading_ms(self, ts_ms: int) -> int:

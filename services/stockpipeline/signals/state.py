@@ -6,6 +6,8 @@ The records go to a compacted topic, written in the same transaction as the sign
   were taken, and the digest of the history that all this builds on;
 * key ``AAPL/2004-01-02``: a bar that was closed since the history, written once. (Kept in the snapshot they
   would make it grow with every bar, and late in a replay each transaction would carry years of them.)
+* key ``AAPL/performance``: the open positions of its signals (see ``performance.book``), written when one of
+  them changes.
 
 Values are MessagePack arrays that begin with a version. TA-Lib's handles cannot be stored; they are opened
 again on history and closed bars, which gives the same bits.
@@ -104,6 +106,11 @@ def symbol_of(key: str) -> str:
     return key.partition(_SEPARATOR)[0]
 
 
+def performance_key(symbol: str) -> str:
+    """Return the key of a symbol's open positions."""
+    return f"{symbol}{_SEPARATOR}performance"
+
+
 def snapshot_record(symbol: str, snapshot: Snapshot) -> StateRecord:
     """Return the record of a snapshot."""
     return StateRecord(symbol, _encoder.encode(snapshot))
@@ -123,6 +130,8 @@ def read_records(symbol: str, records: Mapping[str, bytes]) -> tuple[Snapshot | 
     for key, value in records.items():
         if symbol_of(key) != symbol:
             raise ValueError(f"the record {key!r} is not one of {symbol}")
+        if key == performance_key(symbol):
+            continue
         try:
             if key == symbol:
                 snapshot = _snapshot_decoder.decode(value)

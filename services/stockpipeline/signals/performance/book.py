@@ -15,14 +15,12 @@ from stockpipeline.signals.performance.benchmark import Benchmark
 from stockpipeline.signals.performance.horizon import Horizon
 from stockpipeline.signals.performance.position import Position, Quote
 from stockpipeline.signals.signal import Signal
+from stockpipeline.signals.state import BrokenState
 
 VERSION = 1
 LIVE_INTERVAL_MS = 300_000
 """Event time between two live updates of a position; entries and exits are told at once."""
-
-
-class BrokenBook(ValueError):
-    """A stored book that this version cannot read."""
+_NEVER_MS = 1 << 62
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
@@ -53,7 +51,7 @@ class Book:
         """Signal → event time of its newest update."""
         self.positions: list[Position] = []
         self.news: dict[str, Position] = {}
-        """By signal, the open positions that were entered or left at a horizon since this was last emptied."""
+        """By signal, the open positions with an entry or an exit since this was last emptied."""
         self.closed: list[Position] = []
         """Positions of which all is known; whoever takes them empties this."""
         self.changed = False
@@ -152,14 +150,14 @@ class Book:
     def restore(self, data: bytes) -> None:
         """Take over stored positions, right after construction.
 
-        They keep the horizons they were entered with. Raises ``BrokenBook`` for what cannot be read.
+        They keep the horizons they were entered with. Raises ``BrokenState`` for what cannot be read.
         """
         try:
             stored = _decoder.decode(data)
         except msgspec.DecodeError as error:
-            raise BrokenBook(f"stored positions cannot be read: {error}") from None
+            raise BrokenState(f"stored positions cannot be read: {error}") from None
         if stored.version != VERSION:
-            raise BrokenBook(f"stored positions have version {stored.version}, this program reads {VERSION}")
+            raise BrokenState(f"stored positions have version {stored.version}, this program reads {VERSION}")
         self.positions = stored.positions
         if self._benchmark is None or stored.benchmark != self._benchmark.symbol:
             for position in self.positions:
@@ -168,7 +166,7 @@ class Book:
 
     def _find_quiet(self) -> None:
         """Find which trades cannot matter to any position."""
-        low, high, until = -inf, inf, inf
+        low, high, until = -inf, inf, _NEVER_MS
         for position in self.positions:
             if position.excursion is None:
                 until = 0

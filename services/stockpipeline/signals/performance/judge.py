@@ -1,5 +1,99 @@
-"""All books of a detector: which trades they see, and what is to be told and stored of them."""
+"""The performance of all signals of a detector: one book per symbol, what is to be told, what to store."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from stockpipeline.api import Performance as PerformanceSpec
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.signals.performance.benchmark import Benchmark
+from stockpipeline.signals.performance.book import Book
+from stockpipeline.signals.performance.horizon import parse_horizon
+from stockpipeline.signals.performance.position import Position, Quote
+from stockpipeline.signals.performance.record import Performance, Terms, performance
+from stockpipeline.signals.signal import Signal
+
+
+class Measures(NamedTuple):
+    """How signals are judged."""
+
+    horizons: Sequence[str]
+    """Such as ``30m``, ``1h``, ``5d`` (see ``horizon``)."""
+    cost: float
+    """Share of its price that each trade costs: commission and slippage, one way."""
+    benchmark: str | None = None
+    """The symbol that returns are compared with."""
+
+
+class Judge:
+    """Follows the signals of every symbol that was begun."""
+
+    def __init__(self, pipeline: str, measures: Measures, calendar: SessionCalendar) -> None:
+        self._horizons = [parse_horizon(text) for text in measures.horizons]
+        self._calendar = calendar
+        self._terms = Terms(pipeline, measures.cost, calendar)
+        self.benchmark = None if measures.benchmark is None else Benchmark(measures.benchmark)
+        self._books: dict[str, Book] = {}
+
+    def begin(self, symbol: str) -> None:
+        """Begin, or begin anew, with a symbol that has no open positions."""
+        self._books[symbol] = Book(self._calendar, self._horizons, self.benchmark)
+
+    def forget(self, symbol: str) -> None:
+        """Drop a symbol."""
+        self._books.pop(symbol, None)
+
+    def on_trade(self, symbol: str, ts: int, price: float) -> None:
+        """Take a trade of a regular session that is not older than the one before it."""
+        self._books[symbol].on_trade(ts, price)
+
+    def open(self, signal: Signal) -> None:
+        """Follow a signal from its symbol's next trade on."""
+        self._books[signal.symbol].open(signal)
+
+    def rescale(self, symbol: str, factor: float) -> None:
+        """Multiply the prices of a symbol's open positions."""
+        self._books[symbol].rescale(factor)
+
+    def compare(self) -> list[str]:
+        """Use what is known of the benchmark by now; return the symbols where that changed something."""
+        symbols = [symbol for symbol, book in self._books.items() if book.waiting]
+        for symbol in symbols:
+            self._books[symbol].compare()
+        return [symbol for symbol in symbols if self._books[symbol].changed]
+
+    @property
+    def oldest_wait(self) -> int | None:
+        """The earliest event time at which the benchmark's price is needed; None when none is."""
+        waits = (book.oldest_wait for book in self._books.values() if book.waiting)
+        return min((ts for ts in waits if ts is not None), default=None)
+
+    def news(self, symbol: str, now: Quote, *, live: bool) -> list[Performance]:
+        """Return what is new of a symbol's signals since the last call, as of its newest trade.
+
+        Entries, exits and final figures are always told; with ``live``, also the open positions whose last
+        update is a while ago.
+        """
+        book = self._books[symbol]
+        records = [performance(self._terms, symbol, position, None) for position in book.closed]
+        changed: Iterable[Position] = book.news.values()
+        records += [performance(self._terms, symbol, position, now) for position in changed]
+        book.told(changed, now.ts)
+        if live:
+            records += [performance(self._terms, symbol, position, now) for position in book.live(now.ts)]
+        book.closed, book.news = [], {}
+        return records
+
+    def open_positions(self, symbol: str, now: Quote) -> list[Performance]:
+        """Return all open positions of a symbol, as of its newest trade."""
+        return [performance(self._terms, symbol, p, now) for p in self._books[symbol].positions]
+
+    def take_changes(self, symbol: str) -> bytes | None:
+        """Return what is to be stored of a symbol; None when nothing changed since the last call."""
+        book = self._books[symbol]
+        if not book.changed:
+            return None
+        book.changed = False
+        return book.encode()
+
+    def restore(self, symbol: str, data: bytes) -> None:
+        """Take over what was stored of a symbol that was just begun; raise ``BrokenState``."""
+        self._books[symbol].restore(data)

@@ -1,8 +1,8 @@
 """One signal as if somebody had acted on it: entered, followed, and judged at each horizon.
 
 *Entry* is the first trade after the signal, at its price: the price that made the rule fire was gone when the
-signal could be seen. At each horizon the *exit* is the first trade at or after the due time. A return is signed by
-the side, so that a sell that falls is a gain:
+signal could be seen. At each horizon the *exit* is the first trade at or after the due time. A return is
+signed by the side, so that a sell that falls is a gain:
 
     return      side x (exit / entry - 1)
     net return  return - cost x (1 + exit / entry)        cost: share of its price that each trade costs
@@ -42,7 +42,7 @@ class Exit(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Position(msgspec.Struct, array_like=True):
-    """The position of one signal in one symbol; prices are in the terms of the newest trade (see ``rescale``).
+    """The position of one signal; prices are in the terms of its symbol's newest trade (see ``rescale``).
 
     ``horizons``, ``due`` and ``exits`` have one item per horizon; they are empty before the entry.
     """
@@ -99,7 +99,9 @@ class Position(msgspec.Struct, array_like=True):
     @property
     def next_due(self) -> int | None:
         """When the next exit is to be made; None when all are."""
-        return min((due for due, made in zip(self.due, self.exits, strict=True) if made is None), default=None)
+        return min(
+            (due for due, made in zip(self.due, self.exits, strict=True) if made is None), default=None
+        )
 
     @property
     def benchmark_times(self) -> list[int]:

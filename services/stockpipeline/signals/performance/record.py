@@ -1,4 +1,4 @@
-"""The performance of one signal as it goes to the topic, to Redis and to files: JSON, keyed by the signal's id.
+"""The performance of one signal as it goes to the topic, to Redis and to files: JSON, keyed by its id.
 
     {"id":"…","pipeline":"default/demo","symbol":"AAPL","rule":"rsi-oversold","side":"buy","confidence":1.0,
      "bar":"2024-01-03","status":"closed","signal":{"ts":…,"price":187.44},"entry":{"ts":…,"price":187.45},
@@ -116,9 +116,7 @@ def decode_performance(data: bytes) -> Performance:
     return _decoder.decode(data)
 
 
-def _result(
-    terms: Terms, position: Position, quote: Quote, excursion: Excursion, due: int | None
-) -> Result:
+def _result(terms: Terms, position: Position, quote: Quote, excursion: Excursion, due: int | None) -> Result:
     assert position.entry is not None
     gross = position.return_at(quote.price)
     benchmark = position.benchmark_return_at(quote.ts)
