@@ -57,7 +57,9 @@ def _replay(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
         raise _Usage("--bars needs --ticks FILE, or --bars-as-ticks to play the bars by themselves")
     from stockpipeline.cli.replay import ReplayFiles, replay
 
-    files = ReplayFiles(arguments.bars, arguments.ticks, arguments.signals, arguments.indicators)
+    files = ReplayFiles(
+        arguments.bars, arguments.ticks, arguments.signals, arguments.indicators, arguments.performance
+    )
     return replay(config, files)
 
 
@@ -148,6 +150,9 @@ def _add_replay_files(replay: argparse.ArgumentParser) -> None:
     )
     replay.add_argument(
         "--indicators", type=Path, metavar="JSONL", help="where the indicators' values after each tick go"
+    )
+    replay.add_argument(
+        "--performance", type=Path, metavar="JSON", help="where goes what the signals would have earned"
     )
 
 

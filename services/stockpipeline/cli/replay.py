@@ -1,7 +1,8 @@
 """`stockpipeline replay`: a pipeline without any server, over bars and ticks of the past.
 
 It runs the detector's own core, so what comes out is what the pipeline would have said live. Out go signals
-and, if wanted, the indicators' values after every tick that counted: JSON lines, in the order of the ticks.
+and, if wanted, the indicators' values after every tick that counted: JSON lines, in the order of the ticks;
+and what the signals would have earned.
 """
 
 import sys
@@ -12,7 +13,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from stockpipeline.api import PipelineConfig
+from stockpipeline.api import Performance, PipelineConfig
+from stockpipeline.cli import replay_performance
 from stockpipeline.cli.progress import ProgressBar
 from stockpipeline.cli.replay_input import ReplayInput, from_files, packaged
 from stockpipeline.cli.replay_summary import ReplaySummary
@@ -20,7 +22,9 @@ from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.market.corporate_actions import ImpossibleAction
 from stockpipeline.market.ticks import Tick
 from stockpipeline.signals.detector import Detector
+from stockpipeline.signals.judged import JudgedDetector
 from stockpipeline.signals.offline import ActionInTheWay, OfflineDetector
+from stockpipeline.signals.performance.judge import measures_of
 from stockpipeline.signals.signal import encode_signal
 from stockpipeline.sources.files import BadFile
 
@@ -37,6 +41,8 @@ class ReplayFiles:
     signals: Path | None
     """Without a file: standard output."""
     indicators: Path | None
+    performance: Path | None
+    """Only where a file is named, the performance of the signals is computed."""
 
 
 def replay(config: PipelineConfig, files: ReplayFiles) -> int:
@@ -48,17 +54,23 @@ def replay(config: PipelineConfig, files: ReplayFiles) -> int:
         UnknownPackagedSymbol: there is no file of bars, and no packaged bars of a symbol.
     """
     calendar = SessionCalendar(config.spec.universe.exchange)
-    core = Detector(f"{config.namespace}/{config.name}", config.spec.indicators, config.spec.rules, calendar)
+    name, spec = f"{config.namespace}/{config.name}", config.spec
+    measures = measures_of(spec.performance or Performance())
+    judged = None
+    if files.performance is not None:
+        judged = JudgedDetector(name, spec.indicators, spec.rules, calendar, measures, own_benchmark=True)
+    core = judged or Detector(name, spec.indicators, spec.rules, calendar)
     source: ReplayInput = (
         packaged(config, calendar)
         if files.bars is None
         else from_files(config, calendar, files.bars, files.ticks)
     )
     detector = OfflineDetector(core, source.bars, source.actions, calendar)
-    summary = ReplaySummary()
+    summary, report = ReplaySummary(), None
     with ExitStack() as stack:
         signals = sys.stdout.buffer if files.signals is None else _open(stack, files.signals)
         indicators = None if files.indicators is None else _open(stack, files.indicators)
+        performance = None if files.performance is None else _open(stack, files.performance)
         bar = ProgressBar(source.total, "ticks", sys.stderr)
         try:
             for tick in source.ticks(bar):
@@ -75,10 +87,15 @@ def replay(config: PipelineConfig, files: ReplayFiles) -> int:
         finally:
             bar.clear()
         signals.flush()
+        if judged is not None and performance is not None:
+            report = replay_performance.report(name, measures, judged.results())
+            performance.write(replay_performance.encode(report))
     summary.refused.update(source.refused)
-    notes = [*source.notes, *_unused(detector, files)]
     # Standard output belongs to the signals unless they have a file.
-    print(summary.text(notes), file=sys.stderr if files.signals is None else sys.stdout)
+    people = sys.stderr if files.signals is None else sys.stdout
+    print(summary.text([*source.notes, *_unused(detector, files)]), file=people)
+    if report is not None:
+        print("", *replay_performance.lines(report), sep="\n", file=people)
     return 0
 
 

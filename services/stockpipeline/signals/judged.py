@@ -18,7 +18,11 @@ from stockpipeline.signals.state import performance_key
 
 
 class JudgedDetector(Detector):
-    """A ``Detector`` whose signals are judged by ``measures``."""
+    """A ``Detector`` whose signals are judged by ``measures``.
+
+    With ``own_benchmark``, all ticks of the benchmark come here, too, in the order of time with all others;
+    otherwise they are given to ``on_benchmark``.
+    """
 
     def __init__(
         self,
@@ -27,9 +31,12 @@ class JudgedDetector(Detector):
         rules: Iterable[Rule],
         calendar: SessionCalendar,
         measures: Measures,
+        *,
+        own_benchmark: bool,
     ) -> None:
         super().__init__(pipeline, indicators, rules, calendar)
         self._judge = Judge(pipeline, measures, calendar)
+        self._own_benchmark = measures.benchmark if own_benchmark else None
         self._newest: dict[str, Tick] = {}
 
     def warm_up(self, symbol: str, history: BarSeries) -> None:
@@ -57,6 +64,8 @@ class JudgedDetector(Detector):
         result = super().on_tick(tick)
         if result.outcome is Outcome.ACCEPTED:
             self._newest[tick.symbol] = tick
+            if tick.symbol == self._own_benchmark:
+                self.on_benchmark(tick.ts, tick.price)
             self._judge.on_trade(tick.symbol, tick.ts, tick.price)
         for signal in result.signals:
             self._judge.open(signal)
@@ -75,6 +84,15 @@ class JudgedDetector(Detector):
         """Return what is new of a symbol's signals since the last call; see ``Judge.news``."""
         newest = self._newest.get(symbol)
         return [] if newest is None else self._judge.news(symbol, Quote(newest.ts, newest.price), live=live)
+
+    def results(self) -> list[Performance]:
+        """Return the performance of all signals of which ``news`` has not told a final one."""
+        self.compare()
+        return [
+            record
+            for symbol, newest in self._newest.items()
+            for record in self._judge.results(symbol, Quote(newest.ts, newest.price))
+        ]
 
     def changes(self, symbol: str) -> list[StateRecord]:
         """See ``Detector.changes``; with the symbol's positions where they changed."""

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import msgspec
@@ -208,9 +209,78 @@ def test_raw_bars_with_splits_give_the_signals_of_adjusted_ones(
     assert found == capfd.readouterr().out
 
 
+def test_performance_is_what_anyone_can_work_out_from_the_ticks(
+    tmp_path: Path, pipeline: Path, ticks: list[Tick], capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = yaml.safe_load(pipeline.read_text())
+    costs = {"commissionBps": 1, "slippageBps": 4}
+    resource["spec"]["performance"] = {"horizons": ["2h"], "costs": costs, "benchmark": "MSFT"}
+    pipeline.write_text(yaml.safe_dump(resource))
+    signals, performance = tmp_path / "signals.jsonl", tmp_path / "performance.json"
+    assert run(pipeline, "--signals", signals, "--performance", performance) == 0
+    report = json.loads(performance.read_text())
+    by_symbol = {symbol: [tick for tick in ticks if tick.symbol == symbol] for symbol in SYMBOLS}
+    made = sorted(read(signals), key=lambda one: (one["ts"], one["symbol"], one["rule"]))
+    assert [record["id"] for record in report["signals"]] == [signal["id"] for signal in made]
+    nets: dict[str, list[float]] = {}
+    for signal, record in zip(made, report["signals"], strict=True):
+        later = [tick for tick in by_symbol[signal["symbol"]] if tick.ts > signal["ts"]]
+        entry = later[0]
+        assert record["entry"] == {"ts": entry.ts, "price": entry.price}
+        # Ten ticks in a session of 6.5 hours; two hours on, or what is left of them in the next session.
+        left = entry.ts + 7_200_000
+        closes = max(tick.ts for tick in ticks if tick.ts // 86_400_000 == entry.ts // 86_400_000)
+        if left > closes:
+            opens = min((tick.ts for tick in ticks if tick.ts > closes), default=None)
+            if opens is None:
+                assert (record["status"], record["horizons"]) == ("open", {"2h": None})
+                continue
+            left = opens + left - closes
+        way = [tick for tick in later if tick.ts < left]
+        way.append(next(tick for tick in later if tick.ts >= left))
+        sign = 1 if signal["side"] == "buy" else -1
+        returns = [sign * (tick.price / entry.price - 1) for tick in way]
+        market = [next(t.price for t in by_symbol["MSFT"] if t.ts >= at.ts) for at in (entry, way[-1])]
+        result = record["horizons"]["2h"]
+        assert (result["due"], result["exit"]["ts"]) == (left, way[-1].ts)
+        assert result["return"] == pytest.approx(returns[-1])
+        assert result["net_return"] == pytest.approx(returns[-1] - 0.0005 * (1 + way[-1].price / entry.price))
+        assert (result["mfe"], result["mae"]) == (pytest.approx(max(returns)), pytest.approx(min(returns)))
+        assert result["excess"] == pytest.approx(returns[-1] - sign * (market[1] / market[0] - 1), abs=1e-12)
+        nets.setdefault(signal["rule"], []).append(result["net_return"])
+    assert sum(map(len, nets.values())) > 10
+    whole = {
+        one["rule"]: one
+        for one in report["aggregates"]
+        if one["symbol"] is None and one["confidence"] is None
+    }
+    assert whole.keys() == nets.keys()
+    for rule, values in nets.items():
+        assert (whole[rule]["n"], whole[rule]["mean"]) == (len(values), pytest.approx(fmean(values)))
+        assert whole[rule]["hit_rate"] == sum(value > 0 for value in values) / len(values)
+    told = capsys.readouterr().out
+    assert "Returns net of 0.05% each way, excess over MSFT before costs:" in told
+    assert "PROFIT FACTOR" in told
+
+
+def test_without_signals_there_is_no_performance(
+    tmp_path: Path, pipeline: Path, ticks: list[Tick], capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = yaml.safe_load(pipeline.read_text())
+    resource["spec"]["rules"] = [{"name": "never", "side": "buy", "when": "close < 0"}]
+    pipeline.write_text(yaml.safe_dump(resource))
+    performance = tmp_path / "performance.json"
+    assert run(pipeline, "--signals", tmp_path / "s.jsonl", "--performance", performance) == 0
+    report = json.loads(performance.read_text())
+    assert (report["aggregates"], report["signals"]) == ([], [])
+    assert report["horizons"] == ["1h", "1d", "5d"]
+    assert capsys.readouterr().out.endswith("no signals\n\nno signal has reached a horizon\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--performance", "none/p.json"], "none/p.json: cannot be written"),
         (["--ticks", "t.jsonl"], "--ticks needs --bars"),
         (["--bars", "b.csv"], "--bars needs --ticks FILE, or --bars-as-ticks"),
         (["--bars", "none.csv", "--bars-as-ticks"], "none.csv: No such file or directory"),

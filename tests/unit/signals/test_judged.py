@@ -33,7 +33,9 @@ def ticks(source: ReplaySource) -> list[Tick]:
 
 
 def warm(source: ReplaySource, calendar: SessionCalendar, measures: Measures = MEASURES) -> JudgedDetector:
-    detector = JudgedDetector("default/demo", DEFAULT_INDICATORS, DEFAULT_RULES, calendar, measures)
+    detector = JudgedDetector(
+        "default/demo", DEFAULT_INDICATORS, DEFAULT_RULES, calendar, measures, own_benchmark=False
+    )
     for symbol in SYMBOLS:
         detector.warm_up(symbol, source.history(symbol))
     return detector

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from stockpipeline.api import Performance as PerformanceSpec
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.signals.performance.benchmark import Benchmark
 from stockpipeline.signals.performance.book import Book
@@ -21,6 +22,12 @@ class Measures(NamedTuple):
     """Share of its price that each trade costs: commission and slippage, one way."""
     benchmark: str | None = None
     """The symbol that returns are compared with."""
+
+
+def measures_of(spec: PerformanceSpec) -> Measures:
+    """Return what a pipeline's ``performance`` asks for."""
+    basis_points = spec.costs.commission_bps + spec.costs.slippage_bps
+    return Measures(spec.horizons, basis_points / 10_000, spec.benchmark)
 
 
 class Judge:
@@ -82,9 +89,13 @@ class Judge:
         book.closed, book.news = [], {}
         return records
 
-    def open_positions(self, symbol: str, now: Quote) -> list[Performance]:
-        """Return all open positions of a symbol, as of its newest trade."""
-        return [performance(self._terms, symbol, p, now) for p in self._books[symbol].positions]
+    def results(self, symbol: str, now: Quote) -> list[Performance]:
+        """Return all that is known of a symbol's signals that were closed since ``news``, or are open."""
+        book = self._books[symbol]
+        return [
+            *(performance(self._terms, symbol, position, None) for position in book.closed),
+            *(performance(self._terms, symbol, position, now) for position in book.positions),
+        ]
 
     def take_changes(self, symbol: str) -> bytes | None:
         """Return what is to be stored of a symbol; None when nothing changed since the last call."""
