@@ -70,7 +70,9 @@ def run(
         said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr
         raise CommandError(words, f"still running after {timeout:g} s", said or "") from error
     if check and done.returncode != 0:
-        raise CommandError(words, f"exit code {done.returncode}", done.stderr if _plain(done.stderr) else done.stdout)
+        raise CommandError(
+            words, f"exit code {done.returncode}", done.stderr if _plain(done.stderr) else done.stdout
+        )
     return done
 
 
