@@ -2,15 +2,20 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
+import uuid
 from pathlib import Path
 
 import kopf
+import structlog
 
 from stockpipeline.runtime import logs
 from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.http import StatusServer
 from stockpipeline.runtime.metrics import new_registry
+from stockpipeline.runtime.settings import instance_name
 from stockpipeline_operator.controller import handlers
 from stockpipeline_operator.controller.resync import CHECK, Resync
 from stockpipeline_operator.controller.work_queue import WorkQueue
@@ -20,6 +25,8 @@ from stockpipeline_operator.helm.releases import HelmReleases
 from stockpipeline_operator.kafka_topics import KafkaTopics
 from stockpipeline_operator.kube.client import KubeClient
 from stockpipeline_operator.kube.credentials import NoCluster, connection
+from stockpipeline_operator.leadership.fence import Fence
+from stockpipeline_operator.leadership.leader import Leader
 from stockpipeline_operator.metrics import OperatorMetrics
 from stockpipeline_operator.reconcile.events import Events
 from stockpipeline_operator.reconcile.reconciler import Key, Reconciler
@@ -27,12 +34,17 @@ from stockpipeline_operator.reconcile.work import Tools
 from stockpipeline_operator.settings import Settings, SettingsError
 
 PROGRAM = "stockpipeline-operator"
-# More than the slowest pass: a Kafka and an API server that do not answer, each to its timeout.
-_HEARTBEAT_SECONDS = 120.0
+# The canary is sent every 10 s, and must be back within a minute.
+_HEARTBEAT_SECONDS = 70.0
+# Several fit between two renewals of the Lease and their deadline.
+_LEASE_TIMEOUT_SECONDS = 2.0
+_WATCH_STOP_SECONDS = 5.0
+
+_log = structlog.get_logger()
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT, or until the Lease is lost."""
     _take_name()
     logs.configure(component="operator")
     # One line for each event of each watch; what they lead to is logged where it is done.
@@ -43,43 +55,98 @@ def main() -> int:
     except (SettingsError, NoCluster) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
-    run(settings, info)
-    return 0
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return run(settings, info, stop)
 
 
-def run(settings: Settings, info: kopf.ConnectionInfo) -> None:
-    """Run with these settings against the cluster that `info` names."""
+def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) -> int:
+    """Stand by until this process leads, then work until `stop` is set, in the cluster that `info` names.
+
+    Return the exit code: 0 after `stop`, 1 if the watches ended by themselves.
+    """
     registry = new_registry()
     metrics = OperatorMetrics(registry)
-    client = KubeClient(info, connections=settings.workers + 1)
+    readiness, heartbeat = Readiness([CHECK]), Heartbeat(_HEARTBEAT_SECONDS)
+    fence = Fence()
+    client = KubeClient(info, connections=settings.workers + 1, before_write=fence.check)
     chart = PipelineChart(settings.chart)
-    releases = HelmReleases(chart, metrics.helm_operation)
+    releases = HelmReleases(chart, metrics.helm_operation, fence.check)
     tools = Tools(client, releases, chart, KafkaTopics(), Events(client), metrics)
     reconciler = Reconciler(settings, tools)
     queue: WorkQueue[Key] = WorkQueue()
-    readiness, heartbeat = Readiness([CHECK]), Heartbeat(_HEARTBEAT_SECONDS)
     metrics.queue_depth.set_function(lambda: len(queue))
+    metrics.leading.set_function(lambda: fence.is_open)
     server = StatusServer(
         registry, readiness, heartbeat, lambda: metrics.show_pipelines(reconciler.condition_statuses())
     )
     workers = Workers(settings.workers, queue, reconciler.reconcile, metrics, heartbeat)
     resync = Resync(client, queue, readiness, settings.namespaces, settings.resync_seconds)
 
+    def looked(trouble: str | None) -> None:
+        if trouble is not None:
+            readiness.waiting(CHECK, trouble)
+        elif not fence.is_open:
+            readiness.fine(CHECK)
+            heartbeat.beat()
+
+    leader = Leader(
+        KubeClient(info, connections=1, timeout_seconds=_LEASE_TIMEOUT_SECONDS),
+        settings.lease,
+        f"{instance_name()}_{uuid.uuid4()}",
+        fence,
+        looked,
+        _end_at_once,
+    )
     server.start()
-    workers.start()
-    resync.start()
     try:
-        kopf.run(
-            registry=handlers.registry(queue),
-            settings=handlers.settings(settings.namespaces),
-            standalone=True,
-            clusterwide=not settings.namespaces,
-            namespaces=settings.namespaces,
-        )
+        if not leader.acquire(stop):
+            return 0
+        workers.start()
+        resync.start()
+        try:
+            return _watch(settings, queue, stop)
+        finally:
+            resync.stop()
+            workers.stop()
+            leader.release()
     finally:
-        resync.stop()
-        workers.stop()
         server.stop()
+
+
+def _watch(settings: Settings, queue: WorkQueue[Key], stop: threading.Event) -> int:
+    """Run kopf until `stop` is set; in a thread, because in the main one it would take the signals over."""
+    failed = threading.Event()
+
+    def watch() -> None:
+        try:
+            kopf.run(
+                registry=handlers.registry(queue),
+                settings=handlers.settings(settings.namespaces),
+                standalone=True,
+                clusterwide=not settings.namespaces,
+                namespaces=settings.namespaces,
+                stop_flag=stop,
+            )
+        except Exception:
+            _log.exception("the watches failed")
+        finally:
+            if not stop.is_set():
+                failed.set()
+                stop.set()
+
+    thread = threading.Thread(target=watch, name="watch", daemon=True)
+    thread.start()
+    stop.wait()
+    thread.join(_WATCH_STOP_SECONDS)
+    return int(failed.is_set())
+
+
+def _end_at_once() -> None:
+    """Leave nothing running that may still write: Kubernetes starts the process again, as a stand-by."""
+    logging.shutdown()
+    os._exit(1)
 
 
 def _take_name() -> None:

@@ -32,6 +32,9 @@ class OperatorMetrics:
         self.drift_corrections = Counter(
             f"{_PREFIX}drift_corrections_total", "Objects that were restored.", registry=registry
         )
+        self.leading = Gauge(
+            f"{_PREFIX}leading", "1 in the process that holds the Lease and works, else 0.", registry=registry
+        )
         self._pipelines = Gauge(
             f"{_PREFIX}pipelines", "Pipelines by condition.", ["condition", "status"], registry=registry
         )

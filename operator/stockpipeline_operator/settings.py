@@ -29,6 +29,8 @@ class Settings:
     redis_url: str
     namespaces: tuple[str, ...]
     """Namespaces to watch; empty for all."""
+    lease: tuple[str, str]
+    """Namespace and name of the Lease whose holder works."""
     workers: int
     resync_seconds: float
     deletion_deadline_seconds: float
@@ -49,6 +51,7 @@ class Settings:
             kafka_bootstrap_servers=values.field("KAFKA_BOOTSTRAP_SERVERS", Kafka, "bootstrapServers"),
             redis_url=values.field("REDIS_URL", Redis, "url"),
             namespaces=tuple(values.text("NAMESPACES", "").replace(",", " ").split()),
+            lease=values.pair("LEASE"),
             workers=int(values.number("WORKERS", 4, at_least=1)),
             resync_seconds=values.number("RESYNC_SECONDS", 30, at_least=1),
             deletion_deadline_seconds=values.number("DELETION_DEADLINE_SECONDS", 300, at_least=0),
@@ -74,6 +77,13 @@ class _Variables:
         if value < at_least:
             raise SettingsError(f"{_PREFIX}{name} is {text}; it must be at least {at_least:g}")
         return value
+
+    def pair(self, name: str) -> tuple[str, str]:
+        text = self.text(name)
+        namespace, slash, object_name = text.partition("/")
+        if not (namespace and slash and object_name) or "/" in object_name:
+            raise SettingsError(f"{_PREFIX}{name} is {text!r}; it must be NAMESPACE/NAME")
+        return namespace, object_name
 
     def field(self, name: str, model: type[BaseModel], field: str) -> str:
         """A text that must be fit for a field of the resource, for which it is the default."""

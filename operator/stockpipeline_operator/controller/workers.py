@@ -11,6 +11,7 @@ import structlog
 
 from stockpipeline.runtime.health import Heartbeat
 from stockpipeline_operator.controller.work_queue import WorkQueue
+from stockpipeline_operator.leadership.fence import NotLeading
 from stockpipeline_operator.metrics import OperatorMetrics
 from stockpipeline_operator.reconcile.reconciler import Key, Retry
 
@@ -69,6 +70,10 @@ class Workers:
         except Retry as retry:
             self._metrics.reconciles.labels("retry").inc()
             log.warning("not done", error=str(retry), retry_seconds=round(self._queue.retry(key), 1))
+        except NotLeading as error:
+            # Whoever leads now makes the pass.
+            self._metrics.reconciles.labels("not-leading").inc()
+            log.info("not done", error=str(error))
         except Exception:
             # A bug or an answer nobody expected: the other pipelines must not suffer from it.
             self._metrics.reconciles.labels("error").inc()

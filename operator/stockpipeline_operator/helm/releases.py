@@ -43,9 +43,12 @@ class HelmReleases:
     concurrent work on different releases; the caller works on one release in one thread at a time.
     """
 
-    def __init__(self, chart: PipelineChart, count: Observer) -> None:
+    def __init__(
+        self, chart: PipelineChart, count: Observer, before_write: Callable[[], None] = lambda: None
+    ) -> None:
         self._chart = chart
         self._count = count
+        self._before_write = before_write
         self._configs: dict[str, helm_python.Config] = {}
         self._lock = threading.Lock()
 
@@ -96,6 +99,7 @@ class HelmReleases:
 
     @contextmanager
     def _counted(self, operation: str) -> Iterator[None]:
+        self._before_write()
         try:
             yield
         except Exception:

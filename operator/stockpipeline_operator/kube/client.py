@@ -1,7 +1,7 @@
 """Requests to the API server: JSON objects in and out, errors as exceptions. May be used by many threads."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,8 +13,12 @@ from stockpipeline_operator.kube.credentials import Authorization
 Object = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-_TIMEOUT = urllib3.Timeout(connect=5, read=30)
+_CONNECT_SECONDS, _READ_SECONDS = 5.0, 30.0
 _PAGE = 500
+# A 429 or 503 is an answer: the pass is retried, and its message is worth showing.
+_READS = urllib3.Retry(total=2, redirect=0, status=0, backoff_factor=0.1, respect_retry_after_header=False)
+# A write that goes out later than it was allowed to could meet that of another leader.
+_WRITES = urllib3.Retry(total=0)
 
 
 class ApiError(Exception):
@@ -42,22 +46,31 @@ class ApiUnreachable(ApiError):
 
 
 class KubeClient:
-    """A connection pool to one API server."""
+    """A connection pool to one API server.
 
-    def __init__(self, info: ConnectionInfo, connections: int) -> None:
+    `before_write` is called ahead of each request that changes something, and may raise to prevent it.
+    """
+
+    def __init__(
+        self,
+        info: ConnectionInfo,
+        connections: int,
+        *,
+        before_write: Callable[[], None] = lambda: None,
+        timeout_seconds: float = _READ_SECONDS,
+    ) -> None:
         if info.insecure:
             # The kubeconfig says so; once per request would be too often to be reminded.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._server = info.server.rstrip("/")
         self._authorization = Authorization(info)
+        self._before_write = before_write
         self._pool = urllib3.PoolManager(
             num_pools=1,
             maxsize=connections,
             ssl_context=info.as_ssl_context(),
-            timeout=_TIMEOUT,
-            # A 429 or 503 is an answer: the pass is retried, and its message is worth showing.
-            retries=urllib3.Retry(
-                total=2, redirect=0, status=0, backoff_factor=0.1, respect_retry_after_header=False
+            timeout=urllib3.Timeout(
+                connect=min(_CONNECT_SECONDS, timeout_seconds), read=timeout_seconds, total=timeout_seconds
             ),
         )
 
@@ -114,8 +127,13 @@ class KubeClient:
             "Content-Type": content_type,
         }
         data = None if body is None else json.dumps(body).encode()
+        reads = method == "GET"
+        if not reads:
+            self._before_write()
         try:
-            response = self._pool.request(method, url, body=data, headers=headers)
+            response = self._pool.request(
+                method, url, body=data, headers=headers, retries=_READS if reads else _WRITES
+            )
         except urllib3.exceptions.HTTPError as error:
             raise ApiUnreachable(0, f"the API server at {self._server} does not answer: {error}") from error
         if response.status >= 400:

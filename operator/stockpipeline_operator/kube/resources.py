@@ -31,6 +31,7 @@ NETWORK_POLICY = ResourceType("networking.k8s.io/v1", "NetworkPolicy", "networkp
 POD = ResourceType("v1", "Pod", "pods")
 SECRET = ResourceType("v1", "Secret", "secrets")
 EVENT = ResourceType("events.k8s.io/v1", "Event", "events")
+LEASE = ResourceType("coordination.k8s.io/v1", "Lease", "leases")
 
 # What the pipeline's chart may contain: the operator watches and restores these, and may do no more.
 OWNED = (DEPLOYMENT, CONFIG_MAP, SERVICE_ACCOUNT, NETWORK_POLICY)

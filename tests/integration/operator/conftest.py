@@ -28,10 +28,12 @@ def rights(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def the_operator(
-    rights: Path, kafka: str, redis: str, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster, rights: Path, kafka: str, redis: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
     """The operator; use the fixture `operator`, which also brings it back after a test that killed it."""
-    process = Operator(rights, tmp_path_factory.mktemp("operator"), kafka, redis)
+    process = Operator(
+        rights, tmp_path_factory.mktemp("operator"), kafka, redis, after_kill=cluster.give_lease_up
+    )
     yield process
     process.stop()
 

@@ -24,6 +24,7 @@ from stockpipeline_operator.kube.resources import (
     CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
+    LEASE,
     SECRET,
     STOCK_PIPELINE,
     ResourceType,
@@ -165,6 +166,17 @@ class Cluster:
         """The Secrets that hold a release."""
         return list(self.client.list(SECRET.path(namespace), f"owner=helm,name={name}"))
 
+    def leader(self, lease: str = OPERATOR_NAME) -> str:
+        """The instance that holds a Lease; empty if none does."""
+        found = self.client.get(LEASE.path(OPERATOR_NAMESPACE, lease))
+        holder = "" if found is None else str(found["spec"].get("holderIdentity") or "")
+        return holder.partition("_")[0]
+
+    def give_lease_up(self, lease: str = OPERATOR_NAME) -> None:
+        """Spare a test the wait for the Lease of an operator that it has killed."""
+        if self.leader(lease):
+            self.client.merge(LEASE.path(OPERATOR_NAMESPACE, lease), {"spec": {"holderIdentity": ""}})
+
     def events(self, name: str, namespace: str = "default") -> list[tuple[str, str]]:
         """(reason, note) of the events about a pipeline, oldest first."""
         found = sorted(self.client.list(EVENT.path(namespace)), key=lambda event: str(event["eventTime"]))
@@ -172,14 +184,28 @@ class Cluster:
 
 
 class Operator(ServerProcess):
-    """The operator's program, with the rights that its chart gives it."""
+    """The operator's program, with the rights that its chart gives it.
+
+    `instance` is what a pod's name is in a cluster; several may share a Lease. One that was killed holds the
+    Lease for a while; `after_kill` may shorten that.
+    """
 
     def __init__(
-        self, kubeconfig: Path, directory: Path, kafka: str, redis: str, namespaces: str = ""
+        self,
+        kubeconfig: Path,
+        directory: Path,
+        kafka: str,
+        redis: str,
+        namespaces: str = "",
+        instance: str = "operator",
+        after_kill: Callable[[], None] = lambda: None,
     ) -> None:
+        self.instance = instance
+        self._after_kill = after_kill
         self.address = f"127.0.0.1:{free_port()}"
         variables = {
             "KUBECONFIG": kubeconfig,
+            "STOCKPIPELINE_INSTANCE": instance,
             "STOCKPIPELINE_HTTP_ADDRESS": self.address,
             "STOCKPIPELINE_OPERATOR_CHART": REPO / "charts" / "stockpipeline",
             "STOCKPIPELINE_OPERATOR_SERVICES_REPOSITORY": "localhost/stockpipeline/services",
@@ -188,14 +214,20 @@ class Operator(ServerProcess):
             "STOCKPIPELINE_OPERATOR_REDIS_URL": redis,
             "STOCKPIPELINE_OPERATOR_DELETION_DEADLINE_SECONDS": DELETION_DEADLINE_SECONDS,
             "STOCKPIPELINE_OPERATOR_NAMESPACES": namespaces,
+            "STOCKPIPELINE_OPERATOR_LEASE": f"{OPERATOR_NAMESPACE}/{kubeconfig.stem}",
         }
         arguments = ["env", *(f"{name}={value}" for name, value in variables.items()), str(PROGRAM)]
-        super().__init__(arguments, directory / "operator.log", self._is_up)
+        super().__init__(arguments, directory / f"{instance}.log", self._is_up)
 
     @property
     def running(self) -> bool:
         """Whether it was started, and not killed since."""
         return self._child is not None
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        super().kill()
+        self._after_kill()
 
     def read(self, path: str) -> tuple[int, str]:
         """Status and body of a GET of the operator's port."""

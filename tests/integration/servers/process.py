@@ -95,6 +95,14 @@ class ServerProcess:
         """Let a frozen program go on (SIGCONT)."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def wait(self, timeout: float) -> int:
+        """Wait until the program has ended by itself; return its exit code."""
+        if self._child is None:
+            raise ServerError(f"{self.arguments[0]} is not running")
+        code = self._child.wait(timeout)
+        self._child = None
+        return code
+
     def stop(self, timeout: float = 20) -> None:
         """Ask the program to end (SIGTERM); kill it after `timeout` seconds."""
         try:

@@ -25,6 +25,7 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
         "imagePullSecrets": [{"name": "registry"}],
         "networkPolicy": {"enabled": False},
         "logLevel": "debug",
+        "replicas": 1,
         "workers": 8,
     },
 }
@@ -65,10 +66,36 @@ def test_the_pod_passes_the_restricted_profile() -> None:
     assert deployment["spec"]["template"]["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
 
 
-def test_there_is_never_more_than_one_operator() -> None:
-    (deployment,) = of_kind(render(), "Deployment")
-    assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+def test_two_replicas_are_kept_apart_and_never_evicted_together() -> None:
+    objects = render()
+    (deployment,) = of_kind(objects, "Deployment")
+    (budget,) = of_kind(objects, "PodDisruptionBudget")
+    assert deployment["spec"]["replicas"] == 2
+    assert budget["spec"]["maxUnavailable"] == 1
+    labels = deployment["spec"]["selector"]["matchLabels"]
+    assert budget["spec"]["selector"]["matchLabels"] == labels
+    affinity = deployment["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]
+    (preferred,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert preferred["podAffinityTerm"]["labelSelector"]["matchLabels"] == labels
+
+
+def test_a_single_replica_can_be_evicted() -> None:
+    objects = render({"replicas": 1})
+    assert not of_kind(objects, "PodDisruptionBudget"), "it would block every drain of a node"
+    (deployment,) = of_kind(objects, "Deployment")
+    assert "affinity" not in deployment["spec"]["template"]["spec"]
+
+
+def test_the_replicas_share_one_lease_and_have_no_right_to_any_other() -> None:
+    objects = render()
+    lease = {one["name"]: one["value"] for one in container(objects)["env"]}["STOCKPIPELINE_OPERATOR_LEASE"]
+    assert lease == f"{NAMESPACE}/{NAME}"
+    (role,) = of_kind(objects, "Role")
+    assert role["metadata"]["namespace"] == NAMESPACE
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in role["rules"]] == [
+        (["create"], None),
+        (["get", "patch"], [NAME]),
+    ]
 
 
 def test_the_operator_can_read_its_environment(tmp_path: Path) -> None:
@@ -112,7 +139,7 @@ def test_rights_are_named_one_by_one(values: Object) -> None:
     assert {resource.plural for resource in OWNED} <= verbs.keys()
     allowed = {resource.plural for resource in OWNED} | {
         "stockpipelines", "stockpipelines/status", "stockpipelines/finalizers", "secrets", "pods", "events",
-        "customresourcedefinitions",
+        "customresourcedefinitions", "leases",
     }  # fmt: skip
     assert verbs.keys() <= allowed
 
@@ -124,7 +151,9 @@ def test_a_list_of_namespaces_limits_the_rights_to_them() -> None:
     assert resources == {"stockpipelines", "stockpipelines/status", "stockpipelines/finalizers"}
     for role in of_kind(objects, "Role"):
         assert not [one for rule in role["rules"] for one in rule["resources"] if one in resources]
-    assert {each["metadata"]["namespace"] for each in of_kind(objects, "RoleBinding")} == {"desk", "lab"}
+    assert {each["metadata"]["namespace"] for each in of_kind(objects, "RoleBinding")} == {
+        "desk", "lab", NAMESPACE,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -135,6 +164,7 @@ def test_a_list_of_namespaces_limits_the_rights_to_them() -> None:
         ({"defaults": {"redis": {"url": "redis://host:6379/0?password=x"}}}, "url"),
         ({"defaults": {"kafka": {"bootstrapServers": "one:9092,two"}}}, "bootstrapServers"),
         ({"workers": 0}, "workers"),
+        ({"replicas": -1}, "replicas"),
         ({"watchNamespace": "desk"}, "watchNamespace"),
     ],
 )

@@ -31,6 +31,7 @@ def environment(**changes: str) -> dict[str, str]:
         "SERVICES_TAG": "1",
         "KAFKA_BOOTSTRAP_SERVERS": "kafka:9092",
         "REDIS_URL": "redis://redis:6379/0",
+        "LEASE": "system/operator",
     }
     return {PREFIX + name: value for name, value in (variables | changes).items()}
 
@@ -49,6 +50,7 @@ def test_settings_have_defaults() -> None:
         ({"WORKERS": "0"}, "STOCKPIPELINE_OPERATOR_WORKERS is 0; it must be at least 1"),
         ({"KAFKA_BOOTSTRAP_SERVERS": "kafka"}, "KAFKA_BOOTSTRAP_SERVERS: kafka.bootstrapServers must be"),
         ({"REDIS_URL": "redis://redis:6379/0?db=1"}, "STOCKPIPELINE_OPERATOR_REDIS_URL: redis.url must be"),
+        ({"LEASE": "operator"}, "STOCKPIPELINE_OPERATOR_LEASE is 'operator'; it must be NAMESPACE/NAME"),
         ({"CHART": "/nowhere"}, "STOCKPIPELINE_OPERATOR_CHART is /nowhere, which is not a directory"),
     ],
 )
