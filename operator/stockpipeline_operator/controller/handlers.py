@@ -9,7 +9,7 @@ from typing import Any
 import kopf
 
 from stockpipeline.api import PIPELINE_LABEL
-from stockpipeline_operator.controller.work_queue import WorkQueue
+from stockpipeline_operator.controller.work_queue import Priority, WorkQueue
 from stockpipeline_operator.kube.credentials import connection
 from stockpipeline_operator.kube.resources import OWNED, OWNED_SELECTOR, STOCK_PIPELINE, ResourceType
 from stockpipeline_operator.reconcile.reconciler import Key
@@ -30,7 +30,8 @@ def registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
     async def pipeline_changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
         key = (str(body["metadata"]["namespace"]), str(body["metadata"]["name"]))
         if seen.is_news(key, type, body["metadata"]):
-            queue.add(key)
+            # What a watch begins with, after a start for one, has no type.
+            queue.add(key, Priority.ROUTINE if type is None else Priority.CHANGE)
 
     async def owned_changed(namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
         pipeline = labels.get(PIPELINE_LABEL)

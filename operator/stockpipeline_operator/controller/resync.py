@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from stockpipeline.runtime.health import Readiness
-from stockpipeline_operator.controller.work_queue import WorkQueue
+from stockpipeline_operator.controller.work_queue import Priority, WorkQueue
 from stockpipeline_operator.controller.workers import CANARY
 from stockpipeline_operator.kube.client import ApiError, KubeClient
 from stockpipeline_operator.kube.resources import STOCK_PIPELINE
@@ -52,7 +52,7 @@ class Resync:
             if waited >= self._seconds:
                 self._resync()
                 waited = 0.0
-            self._queue.add(CANARY)
+            self._queue.add(CANARY, Priority.PROBE)
             step = min(_CANARY_SECONDS, self._seconds)
             if self._stop.wait(step):
                 return
@@ -66,7 +66,7 @@ class Resync:
             return
         self._readiness.fine(CHECK)
         for key in listed | self._known:
-            self._queue.add(key)
+            self._queue.add(key, Priority.ROUTINE)
         self._known = listed
 
     def _list(self, namespace: str | None) -> list[Key]:

@@ -3,6 +3,9 @@
 A key is in it at most once. A key that is added while it is being worked on comes again afterwards, so one
 key is never worked on by two threads, and no change is missed. Failures are retried after a growing delay.
 A key has at most one appointment for later, the earliest it was given.
+
+Keys come in the order of their priority, then of their arrival: a user's change does not wait behind a
+thousand pipelines that a restart or a resync looks at.
 """
 
 import heapq
@@ -11,12 +14,21 @@ import random
 import threading
 import time
 from collections import deque
+from enum import IntEnum
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 60.0
+
+
+class Priority(IntEnum):
+    """What comes first."""
+
+    PROBE = 0
+    CHANGE = 1
+    ROUTINE = 2
 
 
 def backoff_seconds(failures: int, chance: float) -> float:
@@ -32,8 +44,9 @@ class WorkQueue(Generic[Key]):
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._ready: deque[Key] = deque()
-        self._wanted: set[Key] = set()
+        # An entry that does not agree with `_wanted`, or that is being worked on, was overtaken by another.
+        self._ready: dict[Priority, deque[Key]] = {priority: deque() for priority in Priority}
+        self._wanted: dict[Key, Priority] = {}
         self._working: set[Key] = set()
         # Ordered by time. An entry that does not agree with `_due` was overtaken, and is passed over.
         self._later: list[tuple[float, int, Key]] = []
@@ -42,10 +55,10 @@ class WorkQueue(Generic[Key]):
         self._failures: dict[Key, int] = {}
         self._closed = False
 
-    def add(self, key: Key) -> None:
-        """Ask for a pass over `key`."""
+    def add(self, key: Key, priority: Priority = Priority.CHANGE) -> None:
+        """Ask for a pass over `key`; one that waits already keeps the higher of its priorities."""
         with self._changed:
-            self._add(key)
+            self._add(key, priority)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Ask for a pass over `key` in some time; nothing changes if an earlier one is planned."""
@@ -77,9 +90,9 @@ class WorkQueue(Generic[Key]):
         with self._changed:
             while not self._closed:
                 wait = self._release_due()
-                if self._ready:
-                    key = self._ready.popleft()
-                    self._wanted.discard(key)
+                key = self._first()
+                if key is not None:
+                    del self._wanted[key]
                     self._working.add(key)
                     return key
                 self._changed.wait(wait)
@@ -90,7 +103,7 @@ class WorkQueue(Generic[Key]):
         with self._changed:
             self._working.discard(key)
             if key in self._wanted:
-                self._ready.append(key)
+                self._ready[self._wanted[key]].append(key)
                 self._changed.notify()
 
     def close(self) -> None:
@@ -103,13 +116,21 @@ class WorkQueue(Generic[Key]):
         with self._changed:
             return len(self._wanted)
 
-    def _add(self, key: Key) -> None:
-        if key in self._wanted:
+    def _add(self, key: Key, priority: Priority) -> None:
+        if self._wanted.get(key, math.inf) <= priority:
             return
-        self._wanted.add(key)
+        self._wanted[key] = priority
         if key not in self._working:
-            self._ready.append(key)
+            self._ready[priority].append(key)
             self._changed.notify()
+
+    def _first(self) -> Key | None:
+        for priority, keys in self._ready.items():
+            while keys:
+                key = keys.popleft()
+                if self._wanted.get(key) is priority and key not in self._working:
+                    return key
+        return None
 
     def _release_due(self) -> float | None:
         """Move keys whose time has come; return the seconds until the next one."""
@@ -122,5 +143,5 @@ class WorkQueue(Generic[Key]):
             heapq.heappop(self._later)
             if planned:
                 del self._due[key]
-                self._add(key)
+                self._add(key, Priority.CHANGE)
         return None

@@ -16,8 +16,11 @@ from stockpipeline_operator.metrics import OperatorMetrics
 from stockpipeline_operator.reconcile.reconciler import Key, Retry
 
 _log = structlog.get_logger()
-# Reconciled like any other key: proves that the queue moves and a worker is free.
+# Goes through the queue and a worker like any other key: proves that both move.
 CANARY: Key = ("", "")
+# Far more than a pass can take, for all that it waits for has a timeout. A thread that is longer at it hangs,
+# and the canary must not sing because others are free.
+LONGEST_PASS_SECONDS = 300.0
 _STOP_SECONDS = 20.0
 
 
@@ -36,6 +39,7 @@ class Workers:
         self._reconcile = reconcile
         self._metrics = metrics
         self._heartbeat = heartbeat
+        self._began: dict[Key, float] = {}
         self._threads = [
             threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
             for number in range(count)
@@ -53,14 +57,27 @@ class Workers:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
+    def oldest_pass_seconds(self) -> float:
+        """For how long the slowest of the passes under way has been so; 0 when there is none."""
+        return max((time.monotonic() - began for began in tuple(self._began.values())), default=0.0)
+
     def _run(self) -> None:
         while (key := self._queue.get()) is not None:
             try:
-                if key != CANARY:
+                if key == CANARY:
+                    self._sing()
+                else:
+                    self._began[key] = time.monotonic()
                     self._pass(key)
             finally:
+                self._began.pop(key, None)
                 self._queue.done(key)
+
+    def _sing(self) -> None:
+        if self.oldest_pass_seconds() < LONGEST_PASS_SECONDS:
             self._heartbeat.beat()
+        else:
+            _log.error("a pass hangs", seconds=round(self.oldest_pass_seconds()), passes=list(self._began))
 
     def _pass(self, key: Key) -> None:
         log = _log.bind(namespace=key[0], pipeline=key[1])

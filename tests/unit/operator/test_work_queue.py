@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from stockpipeline_operator.controller.work_queue import WorkQueue, backoff_seconds
+from stockpipeline_operator.controller.work_queue import Priority, WorkQueue, backoff_seconds
 
 
 def test_a_key_is_in_the_queue_once() -> None:
@@ -31,6 +31,30 @@ def test_a_key_added_during_its_pass_comes_again_after_it() -> None:
     assert queue.get() == "a"
 
 
+def test_a_change_comes_before_what_a_resync_looks_at() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for key in ("a", "b", "c"):
+        queue.add(key, Priority.ROUTINE)
+    queue.add("c")
+    queue.add("b", Priority.ROUTINE)
+    queue.add("probe", Priority.PROBE)
+    assert len(queue) == 4
+    assert [queue.get() for _ in range(4)] == ["probe", "c", "a", "b"]
+
+
+def test_a_key_that_overtook_itself_is_not_worked_on_twice() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a", Priority.ROUTINE)
+    queue.add("a", Priority.CHANGE)
+    assert queue.get() == "a"
+    queue.add("a", Priority.ROUTINE)
+    queue.add("b", Priority.ROUTINE)
+    assert queue.get() == "b", "a is being worked on, though an old entry of it is ahead"
+    queue.done("a")
+    assert queue.get() == "a"
+    assert len(queue) == 0
+
+
 def test_keys_are_never_worked_on_by_two_threads() -> None:
     queue: WorkQueue[int] = WorkQueue()
     passes, overlaps = [0] * 5, []
@@ -51,7 +75,7 @@ def test_keys_are_never_worked_on_by_two_threads() -> None:
     for thread in threads:
         thread.start()
     for number in range(5000):
-        queue.add(number % 5)
+        queue.add(number % 5, Priority(number % 3))
     while len(queue):
         time.sleep(0.001)
     queue.close()

@@ -6,9 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
 from prometheus_client import CollectorRegistry
 
+from cluster.shell import wait_until
 from stockpipeline.runtime.health import Heartbeat
+from stockpipeline_operator.controller import workers
 from stockpipeline_operator.controller.work_queue import WorkQueue
 from stockpipeline_operator.controller.workers import CANARY, Workers
 from stockpipeline_operator.metrics import OperatorMetrics
@@ -75,3 +78,45 @@ def test_the_canary_beats_without_a_pass() -> None:
     with running(reconcile, Watched()) as (queue, _):
         queue.add(CANARY)
         assert beaten.wait(10)
+
+
+def test_the_canary_is_silent_while_a_pass_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "LONGEST_PASS_SECONDS", 0.0)
+    beats, under_way, let_go = [], threading.Event(), threading.Event()
+
+    class Watched(Heartbeat):
+        def beat(self) -> None:
+            beats.append(True)
+
+    def reconcile(key: Key) -> None:
+        under_way.set()
+        assert let_go.wait(10)
+
+    with running(reconcile, Watched()) as (queue, _):
+        queue.add(("default", "hangs"))
+        assert under_way.wait(10)
+        queue.add(CANARY)
+        wait_until(lambda: len(queue) == 0, 10, "the canary has been taken")
+        queue.add(CANARY)
+        wait_until(lambda: len(queue) == 0, 10, "and once more, so the first one is done")
+        assert not beats
+        let_go.set()
+
+
+def test_a_pipelines_pass_is_no_sign_of_life() -> None:
+    """Or a queue in which the canary never gets its turn would look alive."""
+    beats, passes = [], threading.Semaphore(0)
+
+    class Watched(Heartbeat):
+        def beat(self) -> None:
+            beats.append(True)
+
+    def reconcile(key: Key) -> None:
+        passes.release()
+
+    with running(reconcile, Watched()) as (queue, _):
+        for number in range(5):
+            queue.add(("default", str(number)))
+        for _ in range(5):
+            assert passes.acquire(timeout=10)
+    assert not beats
