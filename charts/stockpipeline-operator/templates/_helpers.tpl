@@ -50,5 +50,5 @@ the pipelines in it, and their finalizers could then never be removed. */}}
   verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create]
+  verbs: [create, patch]
 {{- end }}

@@ -123,10 +123,11 @@ def test_a_release_that_a_kill_left_uninstalling_is_made_anew(cluster: Cluster, 
     cluster.client.replace(path, with_status(stored, "uninstalling", "left by a kill"))
     operator.start()
 
-    eventually(
-        lambda: any(reason == "Installed" for reason, _ in cluster.events("halfway")[3:]),
-        "a new installation",
-    )
+    def made_anew() -> bool:
+        found = cluster.get(SECRET, secret_name("halfway", 1))
+        return found is not None and found["metadata"]["uid"] != stored["metadata"]["uid"]
+
+    eventually(made_anew, "a new installation")
     cluster.settled("halfway")
 
 
