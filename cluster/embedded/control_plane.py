@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.embedded.addresses import CLUSTER_DOMAIN, POD_RANGE, SERVICE_RANGE
+from cluster.embedded.audit import Audit
 from cluster.embedded.pki import Authority, Certificate
 
 AUTHORITY = "ca"  # the name of the authority that signs all of the cluster
@@ -82,6 +83,7 @@ def api_server(
     bind: str,
     port: int,
     advertise: str,
+    audit: Audit | None = None,
 ) -> list[str]:
     """Return the command of an API server on `bind`:`port` that tells others to reach it at `advertise`."""
     own, tokens = credentials.api_server, credentials.token_key
@@ -117,6 +119,7 @@ def api_server(
         "--shutdown-delay-duration=0s",
         "--profiling=false",
         "--v=0",
+        *(audit.options() if audit else ()),
     ]
 
 

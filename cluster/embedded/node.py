@@ -16,6 +16,7 @@ from cluster.embedded import containerd, control_plane, dns, kernel, storage, te
 from cluster.embedded.addresses import API_PORT, API_SERVICE_IP, NODE_IP
 from cluster.embedded.api_client import ApiClient
 from cluster.embedded.archive import write_program_image
+from cluster.embedded.audit import Audit
 from cluster.embedded.binaries import node_programs, pause_program, relay_program
 from cluster.embedded.cgroups import ControlGroup
 from cluster.embedded.egress import Egress
@@ -40,7 +41,8 @@ class EmbeddedNode:
     """A real Kubernetes of one node, in a network namespace of its own.
 
     With `settings.egress`, pods reach the outside through `uplink` (default: this machine's own namespace)
-    and outside names are asked of `resolvers` (default: this machine's).
+    and outside names are asked of `resolvers` (default: this machine's). With `audit`, its API server records
+    requests.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class EmbeddedNode:
         *,
         uplink: Namespace | None = None,
         resolvers: Sequence[str] | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self._settings = settings
         self._layout = Layout(settings.state, settings.run)
@@ -57,6 +60,7 @@ class EmbeddedNode:
         self._processes = Processes(self._layout.pids, self._layout.logs, self._group.members_file)
         self._egress = Egress(settings.name, settings.slot, self._namespace, settings.run.parent, uplink)
         self._resolvers = resolvers
+        self._audit = audit
         self._images = containerd.Images(self._layout.containerd_socket)
 
     @cached_property
@@ -161,7 +165,7 @@ class EmbeddedNode:
         credentials = control_plane.issue_credentials(layout.certificates, tokens, reached_at)
         admin = credentials.authority.issue(_ADMIN, "admin", ["system:masters"])
         layout.write(self._settings.kubeconfig, kubeconfig(self._url, credentials.authority, admin))
-        node = Programs(self._settings.name, layout, programs, self._namespace, credentials)
+        node = Programs(self._settings.name, layout, programs, self._namespace, credentials, self._audit)
         return node, self._client()
 
     def _client(self) -> ApiClient:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cluster.embedded import cni, containerd, control_plane, dns, kubelet, storage
 from cluster.embedded.addresses import API_PORT, NODE_IP
+from cluster.embedded.audit import Audit
 from cluster.embedded.control_plane import Credentials
 from cluster.embedded.health import answers
 from cluster.embedded.layout import Layout
@@ -30,6 +31,7 @@ class Programs:
     folder: Path
     namespace: Namespace
     credentials: Credentials
+    audit: Audit | None = None
 
     def containerd(self, pause_reference: str) -> Program:
         """The container runtime."""
@@ -71,6 +73,7 @@ class Programs:
             bind="0.0.0.0",  # noqa: S104 - of the namespace: loopback for the node, its address for pods
             port=API_PORT,
             advertise=NODE_IP,
+            audit=self.audit,
         )
         serving = self.credentials.api_server.certificate.read_text()
         return Program("kube-apiserver", command, namespace=self.namespace.path, depends=[serving])

@@ -21,24 +21,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.embedded import control_plane
+from cluster.embedded.audit import Audit
 from cluster.embedded.binaries import node_programs
 from cluster.embedded.pki import Certificate, kubeconfig, token_key
 from cluster.embedded.processes import Processes, Program
 from cluster.settings import Settings
 from cluster.shell import run
+from tests.audit import AuditLog
 
 LOOPBACK = "127.0.0.1"
+OPERATOR_NAMESPACE = "stockpipeline-system"
 _PREFIX = "stockpipeline-api-"  # of the folders, then the pid of the test run
 _START_ATTEMPTS = 3  # between choosing a free port and using it, another process may take it
 
 
 @dataclass(frozen=True)
 class ApiServer:
-    """A running API server: its address, and the kubeconfig of its administrator."""
+    """A running API server: its address, its administrator, and what operators asked of it."""
 
     url: str
     kubeconfig: Path
     programs: Path
+    audit: AuditLog
 
     def kubectl(self, *words: str, input: str | None = None) -> str:  # noqa: A002
         """Run kubectl as the administrator and return what it prints."""
@@ -91,8 +95,9 @@ def _started(programs: Path, root: Path, processes: Processes) -> ApiServer:
     admin = credentials.authority.issue("admin", "admin", ["system:masters"])
     etcd_url, url = f"http://{LOOPBACK}:{client}", f"https://{LOOPBACK}:{port}"
     etcd = control_plane.etcd(programs, root / "etcd", etcd_url, f"http://{LOOPBACK}:{peer}")
+    audit = Audit(root / "audit", OPERATOR_NAMESPACE)
     server = control_plane.api_server(
-        programs, credentials, etcd_url, bind=LOOPBACK, port=port, advertise="192.0.2.1"
+        programs, credentials, etcd_url, bind=LOOPBACK, port=port, advertise="192.0.2.1", audit=audit
     )
     authority = credentials.authority.own.certificate
     # The API server waits for its etcd by itself.
@@ -102,7 +107,7 @@ def _started(programs: Path, root: Path, processes: Processes) -> ApiServer:
     )
     config = root / "admin.kubeconfig"
     config.write_text(kubeconfig(url, credentials.authority, admin))
-    return ApiServer(url, config, programs)
+    return ApiServer(url, config, programs, AuditLog(audit.log))
 
 
 def _ready(port: int, authority: Path, admin: Certificate) -> bool:

@@ -30,12 +30,11 @@ from stockpipeline_operator.kube.resources import (
     ResourceType,
     pipeline_selector,
 )
-from tests.integration.api_server import ApiServer
+from tests.integration.api_server import OPERATOR_NAMESPACE, ApiServer
 from tests.integration.servers.process import ServerProcess, free_port
 
 REPO = Path(__file__).parents[3]
 PROGRAM = REPO / ".venv" / "bin" / "stockpipeline-operator"
-OPERATOR_NAMESPACE = "stockpipeline-system"
 OPERATOR_NAME = "stockpipeline-operator"
 DELETION_DEADLINE_SECONDS = 5
 
