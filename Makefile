@@ -54,6 +54,10 @@ BENCH = $(PYTHON) -m cluster bench $(if $(QUICK),--quick)
 bench: ## Run all benchmarks (QUICK=1: short runs, to try them out)
 	@$(BENCH)
 
+.PHONY: bench-operator
+bench-operator: ## The operator with up to 1,000 pipelines, on an embedded cluster of its own
+	@$(BENCH) operator
+
 .PHONY: lint fmt generate lock
 lint: dev ## Style, types, import layers
 	@$(PYTHON) -m cluster test lint
