@@ -43,6 +43,7 @@ class Rule:
     name: str
     side: str
     reads: tuple[str, ...]
+    strength: float = 1.0
 
     def when(self, now: Values, before: Values) -> bool:
         """Whether the rule holds."""
@@ -59,6 +60,14 @@ class Rule:
                 return before["macd"] <= before["macd_signal"] and now["macd"] > now["macd_signal"]
             case "macd-cross-down":
                 return before["macd"] >= before["macd_signal"] and now["macd"] < now["macd_signal"]
+            case "recommend-strong-buy":
+                return recommendation(now) > 0.5
+            case "recommend-buy":
+                return recommendation(now) > 0.1
+            case "recommend-sell":
+                return recommendation(now) < -0.1
+            case "recommend-strong-sell":
+                return recommendation(now) < -0.5
         raise AssertionError(self.name)
 
     def rearm(self, now: Values, before: Values) -> bool:
@@ -72,9 +81,26 @@ class Rule:
                 return now["close"] > now["bb_middle"]
             case "bb-upper-touch":
                 return now["close"] < now["bb_middle"]
+            case "recommend-strong-buy":
+                return recommendation(now) < 0.3
+            case "recommend-buy":
+                return recommendation(now) < 0
+            case "recommend-sell":
+                return recommendation(now) > 0
+            case "recommend-strong-sell":
+                return recommendation(now) > -0.3
         return not self.when(now, before)
 
 
+def recommendation(now: Values) -> float:
+    """From -1 (sell) to 1 (buy): RSI and Bollinger bands against the move, MACD with it, 4 : 3 : 3."""
+    rsi = min(1.0, max(-1.0, (50 - now["rsi14"]) / 20))
+    bands = min(1.0, max(-1.0, (now["bb_middle"] - now["close"]) / (now["bb_upper"] - now["bb_middle"])))
+    trend = 0.3 * now["macd_hist"] / (abs(now["macd"]) + abs(now["macd_signal"]))
+    return 0.4 * rsi + 0.3 * bands + trend
+
+
+RECOMMENDATION_READS = ("rsi14", "macd", "macd_signal", "macd_hist", "bb_upper", "bb_middle")
 DEFAULT_RULES = (
     Rule("rsi-oversold", "buy", ("rsi14",)),
     Rule("rsi-overbought", "sell", ("rsi14",)),
@@ -82,6 +108,10 @@ DEFAULT_RULES = (
     Rule("bb-upper-touch", "sell", ("bb_upper", "bb_middle")),
     Rule("macd-cross-up", "buy", ("macd", "macd_signal")),
     Rule("macd-cross-down", "sell", ("macd", "macd_signal")),
+    Rule("recommend-strong-buy", "buy", RECOMMENDATION_READS),
+    Rule("recommend-buy", "buy", RECOMMENDATION_READS, 0.5),
+    Rule("recommend-sell", "sell", RECOMMENDATION_READS, 0.5),
+    Rule("recommend-strong-sell", "sell", RECOMMENDATION_READS),
 )
 
 
@@ -165,4 +195,5 @@ def _signal(pipeline: str, rule: Rule, tick: Mapping[str, Any], session: date, n
         "bar": session.isoformat(),
         "values": {name: now[name] for name in rule.reads},
         "source": tick["source"],
+        **({} if rule.strength == 1.0 else {"strength": rule.strength}),
     }

@@ -15,7 +15,7 @@ from stockpipeline.api import Indicator, Rule
 from stockpipeline.indicators.engine import Plan
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
-from stockpipeline.market.ticks import MAX_EVENT_TIME_MS, MAX_PRICE, MAX_VOLUME, Tick
+from stockpipeline.market.ticks import MAX_EVENT_TIME_MS, MAX_PRICE, MAX_VOLUME, MarketSession, Tick
 from stockpipeline.signals.rules import compile_rule
 from stockpipeline.signals.state import Restored, StateRecord
 from stockpipeline.signals.symbol import IndicatorValue, Outcome, Readiness, SymbolDetector, TickResult
@@ -37,7 +37,11 @@ class Detector:
     ) -> None:
         self._pipeline = pipeline
         self._plan = Plan(indicators)
-        self._rules = tuple(compile_rule(rule, self._plan.slots) for rule in rules)
+        compiled = [compile_rule(rule, self._plan.slots) for rule in rules]
+        # Only regular sessions make bars, so a rule that does not look at them has nothing to look at.
+        self._rules = tuple(
+            rule for rule in compiled if rule.sessions is None or MarketSession.REGULAR in rule.sessions
+        )
         self._calendar = calendar
         self._symbols: dict[str, SymbolDetector] = {}
 

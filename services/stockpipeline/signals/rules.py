@@ -30,6 +30,10 @@ class CompiledRule:
     name: str
     side: str
     cooldown_bars: int
+    strength: float | None
+    """None where it is 1."""
+    sessions: frozenset[str] | None
+    """Kinds of sessions whose ticks the rule looks at; None for all."""
     when: Condition
     rearm: Condition
     """Where the rule gives none: that ``when`` does not hold."""
@@ -57,6 +61,8 @@ def compile_rule(rule: Rule, slots: Mapping[str, int]) -> CompiledRule:
         name=rule.name,
         side=str(rule.side),
         cooldown_bars=rule.cooldown_bars,
+        strength=None if rule.strength == 1 else rule.strength,
+        sessions=None if rule.sessions is None else frozenset(rule.sessions),
         when=_compile(when),
         rearm=_compile(rearm),
         reads=reads,

@@ -12,12 +12,13 @@ import msgspec
 _ID_NUMBERS = struct.Struct("<qd")
 
 
-class Signal(msgspec.Struct, frozen=True, gc=False):
+class Signal(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One firing of one rule.
 
     ``pipeline`` is ``NAMESPACE/NAME``; ``price`` and ``ts`` are those of the tick that fired; ``bar`` is the
     ISO date of its session; ``values`` are the indicator values on the forming bar that the rule reads;
-    ``confidence`` in [0, 1] says how far the indicators had converged; ``source`` is the tick's.
+    ``confidence`` in [0, 1] says how far the indicators had converged; ``source`` is the tick's;
+    ``strength`` in [0, 1) is the rule's weight beside others; where it is 1, it is None and not on the wire.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Signal(msgspec.Struct, frozen=True, gc=False):
     values: dict[str, float]
     confidence: float
     source: str
+    strength: float | None = None
 
 
 def signal_id(pipeline: str, symbol: str, rule: str, side: str, bar: str, ts: int, price: float) -> str:

@@ -259,6 +259,7 @@ class SymbolDetector:
             values={name: now[slot] for name, slot in rule.values},
             confidence=confidence,
             source=source,
+            strength=rule.strength,
         )
 
     def _begin_bar(self, session: int, price: float) -> None:

@@ -46,7 +46,10 @@ def test_defaults() -> None:
     assert spec.suspend is False
     assert spec.kafka.partitions == 4
     assert [indicator.name for indicator in spec.indicators] == ["rsi14", "macd", "bb"]
-    assert len(spec.rules) == 6
+    assert [rule.name for rule in spec.rules][-4:] == [
+        "recommend-strong-buy", "recommend-buy", "recommend-sell", "recommend-strong-sell",
+    ]  # fmt: skip
+    assert len(spec.rules) == 10
     assert spec.sources[0].replay is not None
     assert spec.sources[0].replay.speed == 6000
 

@@ -21,8 +21,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "sources of the kind yahoo": {"sources": [{"name": "yahoo", "yahoo": {}}]},
     "universe.collect": {"universe": {"collect": {}}},
     "bars.interval other than 1d": {"bars": {"interval": "5m"}},
-    "rules with strength": {"rules": [{**RULE, "strength": 0.5}]},
-    "rules with sessions": {"rules": [{**RULE, "sessions": ["regular"]}]},
+    "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
     "performance": {"performance": {}},
     "delivery other than the default": {"delivery": {"guarantee": "AtLeastOnce"}},
     "scaling": {"scaling": {"producer": {"replicas": 2}}},
@@ -49,3 +48,5 @@ def test_it_is_named(part: str) -> None:
 
 def test_nothing_is_said_of_what_can_be_done() -> None:
     assert find_problems(StockPipelineSpec.model_validate(SMALLEST)) == ()
+    rule = {**RULE, "sessions": ["pre", "regular"], "strength": 0.5}
+    assert find_problems(StockPipelineSpec.model_validate(SMALLEST | {"rules": [rule]})) == ()

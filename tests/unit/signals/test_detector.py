@@ -30,6 +30,26 @@ def rule(when: str, rearm: str | None = None, cooldown_bars: int = 0) -> list[Ru
     return [Rule(name="tested", side=Side.BUY, when=when, rearm=rearm, cooldown_bars=cooldown_bars)]
 
 
+def test_a_signal_carries_the_strength_of_its_rule(market: Any) -> None:
+    rules = [
+        Rule(name="weak", side=Side.BUY, when="close > 1", strength=0.25),
+        Rule(name="full", side=Side.BUY, when="close > 1"),
+    ]
+    weak, full = market.detector(rules).on_tick(market.tick(20.0)).signals
+    assert (weak.strength, full.strength) == (0.25, None)
+    assert b'"strength":0.25' in encode_signal(weak)
+    assert b"strength" not in encode_signal(full)
+    assert decode_signal(encode_signal(weak)) == weak
+
+
+@pytest.mark.parametrize(
+    ("sessions", "fires"), [(["regular"], True), (["pre", "regular"], True), (["pre", "post"], False)]
+)
+def test_a_rule_looks_at_its_sessions_only(market: Any, sessions: list[str], fires: bool) -> None:
+    rules = [Rule.model_validate({"name": "r", "side": "buy", "when": "close > 1", "sessions": sessions})]
+    assert fired(market.detector(rules), market.tick(20.0)) == [fires]
+
+
 def fired(detector: Detector, *ticks: Tick) -> list[bool]:
     return [bool(detector.on_tick(tick).signals) for tick in ticks]
 

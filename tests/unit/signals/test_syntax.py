@@ -1,3 +1,4 @@
+import ast
 from math import isfinite
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockpipeline.api import BAR_FIELDS, RULE_FUNCTIONS
-from stockpipeline.signals.syntax import MAX_BARS_BACK, Kind, Read, RuleError, translate
+from stockpipeline.signals.syntax import MAX_BARS_BACK, MAX_CHARACTERS, Kind, Read, RuleError, translate
 
 NAMES = (*BAR_FIELDS, "rsi14", "macd", "macd_signal")
 SLOTS = {name: slot for slot, name in enumerate(NAMES)}
@@ -154,6 +155,47 @@ def test_any_text_is_an_expression_or_a_rule_error(text: str) -> None:
     except (RuleError, ZeroDivisionError):
         return
     assert isinstance(result, bool if translation.kind is Kind.CONDITION else float)
+
+
+@given(
+    st.text(max_size=120)
+    | st.text(st.characters(max_codepoint=127), max_size=600)
+    | st.binary(max_size=60).map(lambda data: data.decode("latin-1"))
+    | st.lists(words | marks, max_size=60).map("".join)
+)
+def test_whatever_is_translated_is_of_the_grammar(text: str) -> None:
+    """What comes out is comparisons and arithmetic over the two vectors, of bounded size; nothing else."""
+    translation, column = None, 0
+    try:
+        translation = translate(text, SLOTS)
+    except RuleError as error:
+        column = error.column
+    if translation is None:
+        assert 1 <= column <= max(len(text), MAX_CHARACTERS) + 1
+        return
+    assert len(translation.source) <= 50 * MAX_CHARACTERS
+    tree = ast.parse(translation.source, mode="eval")
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(value=value, slice=ast.Constant(value=int())):
+                assert isinstance(value, ast.Subscript) or (
+                    isinstance(value, ast.Name) and value.id in ("now", "past")
+                )
+            case ast.Name():
+                assert node.id in ("now", "past", "abs", "min", "max")
+            case ast.Call(func=ast.Name(id=name), keywords=[]):
+                assert name in ("abs", "min", "max")
+            case ast.Constant():
+                assert isinstance(node.value, int | float)
+            case _:
+                assert isinstance(node, GRAMMAR), ast.dump(node)
+    assert all(read.bars_back <= MAX_BARS_BACK for read in translation.reads)
+
+
+GRAMMAR = (
+    ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.operator, ast.unaryop, ast.boolop,
+    ast.cmpop, ast.expr_context,
+)  # fmt: skip
 
 
 numbers = st.recursive(

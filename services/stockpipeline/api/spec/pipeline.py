@@ -71,7 +71,7 @@ class StockPipelineSpec(ApiModel):
 
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=64), Unique("name")] = DEFAULT_RULES
     """Rules that make signals. Default: RSI below 30 and above 70, touches of the Bollinger bands, MACD
-    crossing its signal line."""
+    crossing its signal line, and a recommendation from strong buy to strong sell over all three."""
 
     performance: Performance | None = None
     """How signals are judged: what each would have earned. Without it: not at all."""

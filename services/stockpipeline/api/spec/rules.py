@@ -69,6 +69,13 @@ class Rule(ApiModel):
     """Kinds of sessions whose ticks the rule looks at: regular, pre, post, daytime. Without it: all."""
 
 
+_RECOMMENDATION = (
+    "0.4 * max(-1, min(1, (50 - rsi14) / 20))"
+    " + 0.3 * max(-1, min(1, (bb_middle - close) / (bb_upper - bb_middle)))"
+    " + 0.3 * macd_hist / (abs(macd) + abs(macd_signal))"
+)
+"""From -1 (sell) to 1 (buy); docs/rules.md says why it is made so."""
+
 DEFAULT_RULES = (
     Rule(name="rsi-oversold", side=Side.BUY, when="rsi14 < 30", rearm="rsi14 > 35"),
     Rule(name="rsi-overbought", side=Side.SELL, when="rsi14 > 70", rearm="rsi14 < 65"),
@@ -76,6 +83,32 @@ DEFAULT_RULES = (
     Rule(name="bb-upper-touch", side=Side.SELL, when="high >= bb_upper", rearm="close < bb_middle"),
     Rule(name="macd-cross-up", side=Side.BUY, when="crosses_above(macd, macd_signal)"),
     Rule(name="macd-cross-down", side=Side.SELL, when="crosses_below(macd, macd_signal)"),
+    Rule(
+        name="recommend-strong-buy",
+        side=Side.BUY,
+        when=f"{_RECOMMENDATION} > 0.5",
+        rearm=f"{_RECOMMENDATION} < 0.3",
+    ),
+    Rule(
+        name="recommend-buy",
+        side=Side.BUY,
+        when=f"{_RECOMMENDATION} > 0.1",
+        rearm=f"{_RECOMMENDATION} < 0",
+        strength=0.5,
+    ),
+    Rule(
+        name="recommend-sell",
+        side=Side.SELL,
+        when=f"{_RECOMMENDATION} < -0.1",
+        rearm=f"{_RECOMMENDATION} > 0",
+        strength=0.5,
+    ),
+    Rule(
+        name="recommend-strong-sell",
+        side=Side.SELL,
+        when=f"{_RECOMMENDATION} < -0.5",
+        rearm=f"{_RECOMMENDATION} > -0.3",
+    ),
 )
 
 
