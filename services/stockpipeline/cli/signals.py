@@ -51,6 +51,6 @@ def format_signal(signal: Signal) -> str:
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(signal.ts / 1000))
     values = "  ".join(f"{name} {value:.4g}" for name, value in signal.values.items())
     return (
-        f"{moment}Z  {signal.symbol:<6} {signal.side:<4} {signal.rule:<16} {signal.price:>10.2f}"
+        f"{moment}Z  {signal.symbol:<6} {signal.side:<4} {signal.rule:<21} {signal.price:>10.2f}"
         f"  confidence {signal.confidence:.2f}  {values}"
     )

@@ -173,5 +173,5 @@ def test_a_signal_for_people() -> None:
         {"rsi14": 29.87654}, 0.998, "replay",
     )  # fmt: skip
     assert format_signal(signal) == (
-        "2013-03-01 14:30:00Z  IBM    buy  rsi-oversold         200.50  confidence 1.00  rsi14 29.88"
+        "2013-03-01 14:30:00Z  IBM    buy  rsi-oversold              200.50  confidence 1.00  rsi14 29.88"
     )
