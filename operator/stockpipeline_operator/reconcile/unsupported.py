@@ -9,7 +9,6 @@ from collections.abc import Callable
 from stockpipeline.api import (
     BarInterval,
     DeletionPolicy,
-    Delivery,
     MarketSession,
     Mode,
     Scaling,
@@ -31,7 +30,6 @@ NOT_YET: tuple[tuple[str, Asks], ...] = (
         lambda spec: any(rule.sessions and MarketSession.REGULAR not in rule.sessions for rule in spec.rules),
     ),
     ("performance", lambda spec: spec.performance is not None),
-    ("delivery other than the default", lambda spec: spec.delivery != Delivery()),
     ("scaling", lambda spec: spec.scaling != Scaling()),
     ("settings of producer", lambda spec: spec.producer != Workload()),
     ("settings of detector", lambda spec: spec.detector != Workload()),

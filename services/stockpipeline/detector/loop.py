@@ -9,16 +9,17 @@ from stockpipeline.adapters.kafka_client import DRAIN_MESSAGES
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.detector.assignment import Assignment
+from stockpipeline.detector.delivery import Delivery
 from stockpipeline.detector.intake import Intake
 from stockpipeline.detector.report import Report
 from stockpipeline.detector.restore import Restorer
-from stockpipeline.detector.transaction import Transaction
 from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.runtime.shutdown import Shutdown
 from stockpipeline.signals.detector import Detector
 
 _RESTORE_RETRY_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 0.2
 _log = structlog.get_logger()
 
 
@@ -28,7 +29,7 @@ class DetectorLoop:
     def __init__(
         self,
         consumer: GroupConsumer,
-        transaction: Transaction,
+        delivery: Delivery,
         restorer: Restorer,
         assignment: Assignment,
         detector: Detector,
@@ -40,7 +41,7 @@ class DetectorLoop:
         shutdown: Shutdown,
     ) -> None:
         self._consumer = consumer
-        self._transaction = transaction
+        self._delivery = delivery
         self._restorer = restorer
         self._assignment = assignment
         self._detector = detector
@@ -63,24 +64,24 @@ class DetectorLoop:
         self._consumer.subscribe(self._on_assign, self._on_revoke, self._on_lost)
         while not self._shutdown.requested:
             self._heartbeat.beat()
-            self._transaction.poll()
             self._restore()
-            messages = self._read()
-            if messages:
-                try:
+            try:
+                self._delivery.poll()
+                messages = self._read()
+                if messages:
                     self._process(messages)
-                except TransactionFailed as error:
-                    self._abort(str(error))
-            if self._transaction.schedule.is_due(caught_up=len(messages) < DRAIN_MESSAGES):
-                self._commit()
+                if self._delivery.is_due(caught_up=len(messages) < DRAIN_MESSAGES):
+                    self._delivery.commit(wait=False)
+            except TransactionFailed as error:
+                self._abort(str(error))
             self._report.update()
-        self._commit()
+        self._commit_all()
         self._consumer.close()
 
     def _read(self) -> list[Message]:
         """Return the next messages, all of partitions that are restored."""
         version = self._assignment.version
-        messages = self._consumer.drain(self._transaction.schedule.seconds_left())
+        messages = self._consumer.drain(min(_LONGEST_WAIT_SECONDS, self._delivery.seconds_left()))
         if self._rewind_needed:
             self._rewind()
             return []
@@ -93,21 +94,21 @@ class DetectorLoop:
     def _process(self, messages: list[Message]) -> None:
         """Take ticks in; what they give goes into the open transaction."""
         positions = self._assignment.advanced(self._consumer.positions(self._assignment.active))
-        self._transaction.begin()
-        self._transaction.changed(self._intake.take(messages))
-        self._transaction.processed(positions)
+        self._delivery.begin()
+        self._delivery.changed(self._intake.take(messages))
+        self._delivery.processed(positions)
         self._assignment.processed(positions)
 
-    def _commit(self) -> None:
+    def _commit_all(self) -> None:
         try:
-            self._transaction.commit()
+            self._delivery.commit(wait=True)
         except TransactionFailed as error:
             self._abort(str(error))
 
     def _abort(self, why: str) -> None:
         """Abort; the state in memory is ahead of what is committed then, so all of it must go."""
         _log.warning("transaction aborted", why=why)
-        self._transaction.abort()
+        self._delivery.abort()
         self._rewind_needed = True
 
     def _rewind(self) -> None:
@@ -144,14 +145,14 @@ class DetectorLoop:
         """Commit before the next owner begins."""
         _log.info("partitions revoked", partitions=partitions)
         self._metrics.rebalances.inc()
-        self._commit()
+        self._commit_all()
         self._drop(partitions)
 
     def _on_lost(self, partitions: list[int]) -> None:
         """The next owner has begun already: what is not committed is its to do."""
         _log.warning("partitions lost", partitions=partitions)
         self._metrics.rebalances.inc()
-        if self._transaction.open:
+        if self._delivery.open:
             self._abort("partitions were lost")
         self._drop(partitions)
 

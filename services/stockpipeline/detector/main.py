@@ -1,19 +1,26 @@
 """Wiring of the detector."""
 
+import threading
+
 import structlog
 
 from stockpipeline.adapters.history_redis import HistoryStore
 from stockpipeline.adapters.kafka_client import KafkaFatal
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
+from stockpipeline.adapters.kafka_early import EarlyProducer
 from stockpipeline.adapters.kafka_reader import TopicReader
 from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
 from stockpipeline.adapters.kafka_transactions import TransactionalProducer
-from stockpipeline.api import PipelineConfig, Topic
+from stockpipeline.api import Guarantee, PipelineConfig, Topic, duration
 from stockpipeline.detector.assignment import Assignment
+from stockpipeline.detector.delivery import Delivery
+from stockpipeline.detector.early_signals import EarlySignals
 from stockpipeline.detector.intake import Intake
 from stockpipeline.detector.loop import DetectorLoop
 from stockpipeline.detector.report import Report
 from stockpipeline.detector.restore import Restorer
+from stockpipeline.detector.schedule import CommitSchedule
+from stockpipeline.detector.state_writer import StateWriter
 from stockpipeline.detector.transaction import Transaction
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.runtime.health import Heartbeat, Readiness
@@ -66,6 +73,7 @@ def _detect(
 ) -> None:
     names, servers = config.names, config.bootstrap_servers
     instance = f"{names.consumer_group}.{instance_name()}"
+    ended = threading.Event()
 
     def wait(seconds: float) -> bool:
         heartbeat.beat()
@@ -76,6 +84,9 @@ def _detect(
         report.connection()
         return shutdown.remaining_seconds() > 0
 
+    def keep_committing() -> bool:
+        return not ended.is_set() and shutdown.remaining_seconds() > 0
+
     def open_state() -> TopicReader:
         return TopicReader(servers, instance, names.topic(Topic.STATE))
 
@@ -85,15 +96,25 @@ def _detect(
         return
     consumer = GroupConsumer(servers, instance, names.consumer_group, names.topic(Topic.TICKS))
     producer = TransactionalProducer(servers, instance, instance)
+    connections = [consumer.connection, producer.connection]
     history = HistoryStore(config.redis_url, names)
     assignment = Assignment(config.spec.universe.symbols, partitions)
-    transaction = Transaction(
-        producer, consumer, names, metrics, detector.changes, assignment.partition_of, keep_waiting
+    state = StateWriter(
+        producer, names.topic(Topic.STATE), detector.changes, assignment.partition_of, keep_waiting
     )
-    intake = Intake(detector, transaction, assignment.partition_of, metrics)
+    schedule = CommitSchedule(duration(config.spec.delivery.commit_interval).total_seconds())
+    delivery: Delivery
+    if config.spec.delivery.guarantee is Guarantee.EXACTLY_ONCE:
+        delivery = Transaction(producer, consumer, names, metrics, state, schedule, keep_waiting)
+    else:
+        early = EarlyProducer(servers, instance)
+        connections.append(early.connection)
+        delivery = EarlySignals(
+            early, producer, consumer, names, metrics, state, schedule, keep_waiting, keep_committing
+        )
     report = Report(
         consumer,
-        (consumer.connection, producer.connection),
+        connections,
         assignment,
         lambda symbol: detector.readiness(symbol).ready,
         detector.last_session,
@@ -101,14 +122,13 @@ def _detect(
         metrics,
         readiness,
     )
-    restorer = Restorer(consumer, open_state, history, detector, assignment, keep_waiting)
     loop = DetectorLoop(
         consumer,
-        transaction,
-        restorer,
+        delivery,
+        Restorer(consumer, open_state, history, detector, assignment, keep_waiting),
         assignment,
         detector,
-        intake,
+        Intake(detector, delivery, assignment.partition_of, metrics),
         report,
         metrics,
         readiness,
@@ -119,4 +139,5 @@ def _detect(
     try:
         loop.run()
     finally:
+        ended.set()
         history.close()

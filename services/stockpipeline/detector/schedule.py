@@ -3,20 +3,19 @@
 import time
 from collections.abc import Callable
 
-INTERVAL_SECONDS = 0.1
-"""A transaction without signals stays open this long: ten commits a second."""
 URGENT_INTERVAL_SECONDS = 0.02
 """The least time from one commit to the next one with a signal."""
 
 
 class CommitSchedule:
-    """Knows how long the open transaction may wait.
+    """Knows how long the open transaction may wait: without a signal, the interval.
 
     A signal hurries it, unless ticks are waiting behind it: then they are worked off first, because a
     detector that is behind gains more from throughput.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, interval_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval_seconds = interval_seconds
         self._clock = clock
         self._opened_at: float | None = None
         self._closed_at = float("-inf")
@@ -46,15 +45,15 @@ class CommitSchedule:
         if self._opened_at is None:
             return False
         now = self._clock()
-        if now >= self._opened_at + INTERVAL_SECONDS:
+        if now >= self._opened_at + self._interval_seconds:
             return True
         return self._urgent and caught_up and now >= self._closed_at + URGENT_INTERVAL_SECONDS
 
     def seconds_left(self) -> float:
         """Seconds to wait for more ticks, at most, before asking again."""
         if self._opened_at is None:
-            return INTERVAL_SECONDS
-        due = self._opened_at + INTERVAL_SECONDS
+            return self._interval_seconds
+        due = self._opened_at + self._interval_seconds
         if self._urgent:
             due = min(due, self._closed_at + URGENT_INTERVAL_SECONDS)
         return max(0.0, due - self._clock())

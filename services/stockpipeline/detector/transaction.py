@@ -1,11 +1,10 @@
-"""What becomes visible together: signals, dead letters, the changed states of symbols, and the read offsets.
+"""Exactly once: signals, dead letters, the symbols' states and the read offsets are one transaction.
 
-A symbol's state records go to the partition with the number of its ticks' partition, whatever their key:
-whoever owns the ticks of a symbol finds all of its state by that number.
+Readers that skip what is not committed (`read_committed`) see all of it or nothing.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Message
 
@@ -13,15 +12,14 @@ from stockpipeline.adapters.dead_letter import dead_letter
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_transactions import KeepWaiting, TransactionalProducer
 from stockpipeline.api import PipelineNames, Topic
-from stockpipeline.detector.checkpoint import KEY, encode_checkpoint
 from stockpipeline.detector.schedule import CommitSchedule
+from stockpipeline.detector.state_writer import StateWriter
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.signal import Signal, encode_signal
-from stockpipeline.signals.state import StateRecord
 
 
 class Transaction:
-    """The open transaction, if there is one, and what it must still get before its commit."""
+    """The open transaction, if there is one, and what it must still get before its commit; a ``Delivery``."""
 
     def __init__(
         self,
@@ -29,27 +27,25 @@ class Transaction:
         consumer: GroupConsumer,
         names: PipelineNames,
         metrics: DetectorMetrics,
-        changes: Callable[[str], Iterable[StateRecord]],
-        partition_of: Mapping[str, int],
+        state: StateWriter,
+        schedule: CommitSchedule,
         keep_waiting: KeepWaiting,
     ) -> None:
         self._producer = producer
         self._consumer = consumer
         self._metrics = metrics
-        self._changes = changes
-        self._partition_of = partition_of
+        self._state = state
+        self._schedule = schedule
         self._keep_waiting = keep_waiting
-        self._ticks_topic = names.topic(Topic.TICKS)
         self._signals_topic = names.topic(Topic.SIGNALS)
-        self._state_topic = names.topic(Topic.STATE)
         self._dead_letter_topic = names.topic(Topic.DEAD_LETTER)
-        self.schedule = CommitSchedule()
-        self._clear()
+        self._signals: list[tuple[Signal, int]] = []
+        """With the time (epoch ms) at which the tick came to Kafka."""
 
     @property
     def open(self) -> bool:
         """Whether a transaction is open."""
-        return self.schedule.is_open
+        return self._schedule.is_open
 
     def poll(self) -> None:
         """Serve the producer's callbacks."""
@@ -59,13 +55,13 @@ class Transaction:
         """Open a transaction unless one is open."""
         if not self.open:
             self._producer.begin()
-            self.schedule.opened()
+            self._schedule.opened()
 
     def add_signal(self, signal: Signal, tick: Message) -> None:
         """Send a signal; how long it took since its tick came to Kafka is measured after the commit."""
         self._producer.send(self._signals_topic, encode_signal(signal), signal.symbol, self._keep_waiting)
         self._signals.append((signal, tick.timestamp()[1]))
-        self.schedule.urgent()
+        self._schedule.urgent()
 
     def add_dead_letter(self, message: Message, reason: str, explanation: str) -> None:
         """Send a message that is no tick to the dead-letter topic."""
@@ -76,14 +72,24 @@ class Transaction:
 
     def changed(self, symbols: Iterable[str]) -> None:
         """Note that the state of these symbols changed; it is written once, at the commit."""
-        self._changed.update(symbols)
+        self._state.changed(symbols)
 
-    def processed(self, positions: dict[int, int]) -> None:
+    def processed(self, positions: Mapping[int, int]) -> None:
         """Note up to where ticks are processed: partition → next offset."""
-        self._positions.update(positions)
+        self._state.processed(positions)
 
-    def commit(self) -> None:
+    def is_due(self, caught_up: bool) -> bool:
+        """Whether to commit now; `caught_up` when no tick waits."""
+        return self._schedule.is_due(caught_up)
+
+    def seconds_left(self) -> float:
+        """Seconds to wait for more ticks, at most, before asking again."""
+        return self._schedule.seconds_left()
+
+    def commit(self, *, wait: bool) -> None:  # noqa: ARG002
         """Commit the open transaction, if there is one.
+
+        Waits also where it need not: nothing can be added meanwhile.
 
         Raises:
             TransactionFailed: abort it, go back to the committed offsets and restore.
@@ -91,22 +97,16 @@ class Transaction:
         """
         if not self.open:
             return
-        for symbol in self._changed:
-            partition = self._partition_of[symbol]
-            for key, value in self._changes(symbol):
-                self._producer.send(self._state_topic, value, key, self._keep_waiting, partition=partition)
-        for partition, offset in self._positions.items():
-            self._producer.send(
-                self._state_topic, encode_checkpoint(offset), KEY, self._keep_waiting, partition=partition
-            )
+        positions = self._state.write()
         self._producer.commit(
-            self._ticks_topic, self._positions, self._consumer.group_metadata(), self._keep_waiting
+            self._consumer.topic, positions, self._consumer.group_metadata(), self._keep_waiting
         )
         now = time.time()
         for signal, arrived_ms in self._signals:
             self._metrics.signal(signal.rule, signal.side)
             self._metrics.tick_to_signal.observe(max(0.0, now - arrived_ms / 1000))
-        self._clear()
+        self._signals = []
+        self._schedule.closed()
 
     def abort(self) -> None:
         """Abort the open transaction, if there is one.
@@ -118,11 +118,6 @@ class Transaction:
             return
         self._producer.abort(self._keep_waiting)
         self._metrics.transactions_aborted.inc()
-        self._clear()
-
-    def _clear(self) -> None:
-        self.schedule.closed()
-        self._signals: list[tuple[Signal, int]] = []
-        """With the time (epoch ms) at which the tick came to Kafka."""
-        self._changed: set[str] = set()
-        self._positions: dict[int, int] = {}
+        self._state.clear()
+        self._signals = []
+        self._schedule.closed()

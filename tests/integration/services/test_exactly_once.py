@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import (
@@ -21,6 +22,7 @@ from tests.integration.services.comparison import (
     assert_signals_are_as_expected,
     offsets,
     processed_all,
+    signals_in,
     ticks_in,
     ticks_processed,
 )
@@ -48,8 +50,11 @@ def _sent(config: PipelineConfig, first: float = 0.0, last: float = 1.0) -> list
     return records
 
 
-def _made(name: str, kafka: str, redis: str, **replay: object) -> PipelineConfig:
-    config = pipeline(name, kafka, redis, replay={"ticksPerBar": TICKS_PER_BAR, **replay})
+def _made(
+    name: str, kafka: str, redis: str, delivery: Mapping[str, str] | None = None, **replay: object
+) -> PipelineConfig:
+    replay = {"ticksPerBar": TICKS_PER_BAR, **replay}
+    config = pipeline(name, kafka, redis, replay=replay, delivery=delivery or {})
     create_topics(config)
     assert load(config) == 0
     return config
@@ -87,6 +92,23 @@ def test_a_frozen_detector_that_wakes_up_after_its_partitions_are_gone_adds_noth
     eventually(lambda: producer.metric("stockpipeline_producer_exhausted") == 1, "all ticks are sent")
     eventually(lambda: processed_all(config), "all ticks are processed")
     assert_signals_are_as_expected(config)
+
+
+def test_at_least_once_repeats_some_signals_after_a_kill_and_loses_none(
+    kafka: str, redis: str, start: StartService
+) -> None:
+    seldom = {"guarantee": "AtLeastOnce", "commitInterval": "2s"}
+    config = _made("early", kafka, redis, delivery=seldom, speed=60_000)
+    detector, producer = start("detector", config), start("producer", config)
+    for share in (0.2, 0.5):
+        eventually(lambda: ticks_processed(config) >= share * TOTAL, "some ticks are processed")  # noqa: B023
+        known = len(signals_in(config))
+        eventually(lambda: len(signals_in(config)) > known, "signals come before their commit")  # noqa: B023
+        detector.process.kill()
+        detector.process.start()
+    eventually(lambda: producer.metric("stockpipeline_producer_exhausted") == 1, "all ticks are sent")
+    eventually(lambda: processed_all(config), "all ticks are processed")
+    assert_signals_are_as_expected(config, repeated=True)
 
 
 def test_dead_letters_are_written_once_whatever_dies(kafka: str, redis: str, start: StartService) -> None:

@@ -7,17 +7,18 @@ from stockpipeline.detector.loop import DetectorLoop
 
 
 def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_again() -> None:
-    consumer, transaction, assignment, intake, shutdown = Mock(), Mock(), Mock(), Mock(), Mock()
+    consumer, delivery, assignment, intake, shutdown = Mock(), Mock(), Mock(), Mock(), Mock()
     type(shutdown).requested = PropertyMock(side_effect=[False, False, True])
     assignment.pending, assignment.owned, assignment.version = [], [0], 1
-    transaction.schedule.is_due.return_value = False
+    delivery.is_due.return_value = False
     consumer.drain.return_value = [MagicMock()]
     intake.take.side_effect = TransactionFailed("a message was refused")
+    delivery.seconds_left.return_value = 0.0
     loop = DetectorLoop(
-        consumer, transaction, Mock(), assignment, Mock(), intake, Mock(), Mock(), Mock(), Mock(), shutdown
+        consumer, delivery, Mock(), assignment, Mock(), intake, Mock(), Mock(), Mock(), Mock(), shutdown
     )
     loop.run()
-    transaction.abort.assert_called_once_with()
-    transaction.processed.assert_not_called()
+    delivery.abort.assert_called_once_with()
+    delivery.processed.assert_not_called()
     assignment.forget_progress.assert_called_once_with()
     consumer.halt.assert_called_once_with([0])

@@ -2,7 +2,9 @@
 
 import pytest
 
-from stockpipeline.detector.schedule import INTERVAL_SECONDS, URGENT_INTERVAL_SECONDS, CommitSchedule
+from stockpipeline.detector.schedule import URGENT_INTERVAL_SECONDS, CommitSchedule
+
+INTERVAL_SECONDS = 0.1
 
 
 class Clock:
@@ -19,7 +21,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def schedule(clock: Clock) -> CommitSchedule:
-    return CommitSchedule(clock)
+    return CommitSchedule(INTERVAL_SECONDS, clock)
 
 
 def test_nothing_open_is_never_due(schedule: CommitSchedule) -> None:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.api import PipelineNames
+from stockpipeline.detector.schedule import CommitSchedule
 from stockpipeline.detector.transaction import Transaction
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.signal import Signal
@@ -29,8 +30,8 @@ def _parts() -> tuple[Transaction, Mock, Callable[[], float | None]]:
         Mock(),
         PipelineNames("test", "demo"),
         DetectorMetrics(registry, "demo"),
-        lambda _symbol: (),
-        {"IBM": 0},
+        Mock(),
+        CommitSchedule(0.1),
         _always,
     )
 
@@ -47,7 +48,7 @@ def test_a_signal_is_measured_when_its_commit_made_it_visible() -> None:
     transaction.begin()
     transaction.add_signal(SIGNAL, TICK)
     assert measured() == 0
-    transaction.commit()
+    transaction.commit(wait=False)
     assert measured() == 1
 
 
@@ -57,6 +58,6 @@ def test_a_signal_of_an_aborted_transaction_is_not_measured() -> None:
     transaction.begin()
     transaction.add_signal(SIGNAL, TICK)
     with pytest.raises(TransactionFailed):
-        transaction.commit()
+        transaction.commit(wait=False)
     transaction.abort()
     assert measured() == 0

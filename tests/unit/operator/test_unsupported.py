@@ -23,7 +23,6 @@ ASKED: dict[str, dict[str, Any]] = {
     "bars.interval other than 1d": {"bars": {"interval": "5m"}},
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
     "performance": {"performance": {}},
-    "delivery other than the default": {"delivery": {"guarantee": "AtLeastOnce"}},
     "scaling": {"scaling": {"producer": {"replicas": 2}}},
     "settings of producer": {"producer": {"env": [{"name": "A", "value": "b"}]}},
     "settings of detector": {"detector": {"nodeSelector": {"disk": "fast"}}},

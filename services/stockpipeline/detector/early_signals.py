@@ -1,0 +1,177 @@
+"""At least once: signals and dead letters are sent at once, state and offsets follow as one transaction.
+
+The transaction is only committed when Kafka has acknowledged all signals of the ticks that it covers, so none
+is lost. After a failure the ticks since the last commit are taken again and give the same signals, with the
+same ids, a second time. Commits run in a thread of their own and hold up neither ticks nor signals.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as futures_wait
+from contextlib import suppress
+
+from confluent_kafka import Message
+
+from stockpipeline.adapters.dead_letter import dead_letter
+from stockpipeline.adapters.kafka_consumer import GroupConsumer
+from stockpipeline.adapters.kafka_early import Batch, EarlyProducer
+from stockpipeline.adapters.kafka_transactions import KeepWaiting, TransactionalProducer, TransactionFailed
+from stockpipeline.api import PipelineNames, Topic
+from stockpipeline.detector.schedule import CommitSchedule
+from stockpipeline.detector.state_writer import StateWriter
+from stockpipeline.runtime.metrics import DetectorMetrics
+from stockpipeline.signals.signal import Signal, encode_signal
+
+# How often to look for the end of a commit while no ticks come.
+_COMMIT_LOOK_SECONDS = 0.01
+_HEARTBEAT_SECONDS = 0.5
+
+
+class EarlySignals:
+    """Signals on their way, and what of state and offsets is not committed yet; a ``Delivery``.
+
+    `keep_waiting` is asked in the thread of the main loop, `keep_committing` in that of the commits.
+    """
+
+    def __init__(
+        self,
+        early: EarlyProducer,
+        producer: TransactionalProducer,
+        consumer: GroupConsumer,
+        names: PipelineNames,
+        metrics: DetectorMetrics,
+        state: StateWriter,
+        schedule: CommitSchedule,
+        keep_waiting: KeepWaiting,
+        keep_committing: KeepWaiting,
+    ) -> None:
+        self._early = early
+        self._producer = producer
+        self._consumer = consumer
+        self._metrics = metrics
+        self._state = state
+        self._schedule = schedule
+        self._keep_waiting = keep_waiting
+        self._keep_committing = keep_committing
+        self._signals_topic = names.topic(Topic.SIGNALS)
+        self._dead_letter_topic = names.topic(Topic.DEAD_LETTER)
+        self._background = ThreadPoolExecutor(1, "commit")
+        self._committing: Future[None] | None = None
+        self._transaction_open = False
+
+    @property
+    def open(self) -> bool:
+        """Whether there are ticks whose state is not committed."""
+        return self._schedule.is_open or self._committing is not None
+
+    def poll(self) -> None:
+        """Serve callbacks; notice the end of a commit.
+
+        Raises:
+            TransactionFailed: the commit failed.
+            KafkaFatal: start the process anew.
+        """
+        self._early.poll()
+        self._producer.poll()
+        if self._committing is not None and self._committing.done():
+            self._commit_ended()
+
+    def begin(self) -> None:
+        """Expect results."""
+        if not self._schedule.is_open:
+            self._schedule.opened()
+
+    def add_signal(self, signal: Signal, tick: Message) -> None:
+        """Send a signal; it is counted and measured when Kafka has it."""
+        arrived_ms = tick.timestamp()[1]
+
+        def delivered() -> None:
+            self._metrics.signal(signal.rule, signal.side)
+            self._metrics.tick_to_signal.observe(max(0.0, time.time() - arrived_ms / 1000))
+
+        self._early.send(
+            self._signals_topic, encode_signal(signal), signal.symbol, self._keep_waiting, delivered=delivered
+        )
+
+    def add_dead_letter(self, message: Message, reason: str, explanation: str) -> None:
+        """Send a message that is no tick to the dead-letter topic."""
+        letter = dead_letter(message, reason, explanation)
+        self._early.send(
+            self._dead_letter_topic, letter.value, letter.key, self._keep_waiting, headers=letter.headers
+        )
+
+    def changed(self, symbols: Iterable[str]) -> None:
+        """Note that the state of these symbols changed; it is written once, at the commit."""
+        self._state.changed(symbols)
+
+    def processed(self, positions: Mapping[int, int]) -> None:
+        """Note up to where ticks are processed: partition → next offset."""
+        self._state.processed(positions)
+
+    def is_due(self, caught_up: bool) -> bool:
+        """Whether to begin a commit now: one at a time."""
+        return self._committing is None and self._schedule.is_due(caught_up)
+
+    def seconds_left(self) -> float:
+        """Seconds to wait for more ticks, at most, before asking again."""
+        left = self._schedule.seconds_left()
+        return left if self._committing is None else max(left, _COMMIT_LOOK_SECONDS)
+
+    def commit(self, *, wait: bool) -> None:
+        """Begin to commit what there is, or `wait` until all of it is committed.
+
+        Raises:
+            TransactionFailed: give up, go back to the committed offsets and restore.
+            KafkaFatal: start the process anew.
+        """
+        if wait:
+            self._await_commit()
+        if self._schedule.is_open and self._committing is None:
+            self._producer.begin()
+            self._transaction_open = True
+            positions = self._state.write()
+            metadata = self._consumer.group_metadata()
+            self._schedule.closed()
+            self._committing = self._background.submit(
+                self._commit, self._early.next_batch(), positions, metadata
+            )
+        if wait:
+            self._await_commit()
+
+    def abort(self) -> None:
+        """Give up what is not committed; signals that were sent stay sent.
+
+        Raises:
+            KafkaFatal: start the process anew.
+        """
+        if self._committing is not None:
+            # That it failed may be why it is given up.
+            with suppress(TransactionFailed):
+                self._await_commit()
+        if self._transaction_open:
+            self._producer.abort(self._keep_waiting)
+            self._transaction_open = False
+        self._metrics.transactions_aborted.inc()
+        self._state.clear()
+        self._schedule.closed()
+
+    def _commit(self, signals: Batch, positions: dict[int, int], group_metadata: object) -> None:
+        """Wait for the signals, then commit; in the thread of the commits."""
+        self._early.wait_for(signals, self._keep_committing)
+        self._producer.commit(self._consumer.topic, positions, group_metadata, self._keep_committing)
+
+    def _await_commit(self) -> None:
+        if self._committing is None:
+            return
+        while not self._committing.done():
+            futures_wait([self._committing], _HEARTBEAT_SECONDS)
+            # The commit itself knows when to give up; this keeps the heartbeat.
+            self._keep_waiting()
+        self._commit_ended()
+
+    def _commit_ended(self) -> None:
+        committing, self._committing = self._committing, None
+        assert committing is not None
+        committing.result()
+        self._transaction_open = False
