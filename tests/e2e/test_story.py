@@ -221,7 +221,7 @@ def test_an_unreachable_kafka_is_named(deployment: Deployment, namespace: str) -
 def test_a_schema_error_is_refused_in_words(deployment: Deployment, namespace: str) -> None:
     with pytest.raises(CommandError) as refused:
         deployment.apply(pipeline(namespace, "wrong", sources=[{"name": "nothing"}]))
-    assert "a source needs a kind" in str(refused.value)
+    assert "a source needs exactly one kind" in str(refused.value)
 
 
 def test_deleting_leaves_nothing(deployment: Deployment, namespace: str) -> None:
