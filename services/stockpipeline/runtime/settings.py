@@ -6,11 +6,13 @@
 | STOCKPIPELINE_HTTP_ADDRESS  | 0.0.0.0:8080  | where metrics and health are served                       |
 | STOCKPIPELINE_INSTANCE      | the host name | name of this instance; a replaced pod has another one     |
 | STOCKPIPELINE_GRACE_SECONDS | 20            | time to finish after SIGTERM; Kubernetes kills after 30 s |
+| STOCKPIPELINE_SECRETS       | /etc/stockpipeline-secrets | folder with a folder per Secret, a file per key |
 """
 
 import os
 import socket
 from math import inf
+from pathlib import Path
 
 _PREFIX = "STOCKPIPELINE_"
 _LEVELS = ("debug", "info", "warning", "error")
@@ -50,6 +52,11 @@ def http_address() -> tuple[str, int]:
 def instance_name() -> str:
     """Return the name of this instance; in Kubernetes the host's name is the pod's."""
     return os.environ.get(f"{_PREFIX}INSTANCE") or socket.gethostname()
+
+
+def secrets_folder() -> Path:
+    """Return the folder in which Secrets are mounted, each in a folder of its name."""
+    return Path(os.environ.get(f"{_PREFIX}SECRETS") or "/etc/stockpipeline-secrets")
 
 
 def grace_seconds() -> float:

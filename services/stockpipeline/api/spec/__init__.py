@@ -19,7 +19,7 @@ from stockpipeline.api.spec.lifecycle import DeletionPolicy, Mode, Rollout, Wind
 from stockpipeline.api.spec.pipeline import StockPipelineSpec
 from stockpipeline.api.spec.rules import DEFAULT_RULES, Costs, MarketSession, Performance, Rule, Side
 from stockpipeline.api.spec.servers import Kafka, Redis
-from stockpipeline.api.spec.sources import KisSource, ReplaySource, Source, YahooSource
+from stockpipeline.api.spec.sources import KisAccount, KisSource, ReplaySource, Source, YahooSource
 from stockpipeline.api.spec.store import Console, ReplicaSync, Store
 from stockpipeline.api.spec.texts import duration
 from stockpipeline.api.spec.universe import Collection, Exchange, Universe
@@ -43,6 +43,7 @@ __all__ = [
     "Guarantee",
     "Indicator",
     "Kafka",
+    "KisAccount",
     "KisSource",
     "MarketSession",
     "Mode",
