@@ -21,7 +21,15 @@ class KafkaProducer:
     an outage the queue fills and `send` waits. Messages that Kafka refuses for good count in `failures`.
     """
 
-    def __init__(self, bootstrap_servers: str, client_id: str, topic: str) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        client_id: str,
+        topic: str,
+        *,
+        queue_messages: int = _QUEUE_MESSAGES,
+        queue_kib: int = _QUEUE_KIB,
+    ) -> None:
         self.connection = BrokerConnection(bootstrap_servers)
         self.failures = 0
         self._topic = topic
@@ -36,8 +44,8 @@ class KafkaProducer:
             "compression.type": "lz4",
             "linger.ms": 5,
             "message.timeout.ms": 0,
-            "queue.buffering.max.messages": _QUEUE_MESSAGES,
-            "queue.buffering.max.kbytes": _QUEUE_KIB,
+            "queue.buffering.max.messages": queue_messages,
+            "queue.buffering.max.kbytes": queue_kib,
             "delivery.report.only.error": True,
             "on_delivery": self._on_failed_delivery,
         }
@@ -64,6 +72,29 @@ class KafkaProducer:
                 raise KafkaFatal(f"Kafka takes no messages of {self._topic}: {describe(error)}") from error
             else:
                 return True
+
+    def offer(
+        self,
+        topic: str | None,
+        key: str,
+        value: bytes,
+        headers: list[tuple[str, str | bytes | None]] | None = None,
+    ) -> bool:
+        """Hand one message over for a topic (None: the own one); return False where the queue is full.
+
+        Raises:
+            KafkaFatal: the client cannot send any more.
+        """
+        try:
+            if headers is None:
+                self._produce(topic or self._topic, value, key)
+            else:
+                self._produce(topic or self._topic, value, key, headers=headers)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            raise KafkaFatal(f"Kafka takes no messages of {topic}: {describe(error)}") from error
+        return True
 
     def poll(self, seconds: float = 0.0) -> None:
         """Serve the client's callbacks; wait for one at most `seconds`.

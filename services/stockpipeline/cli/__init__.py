@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 # Commands import what they need when they run: `version` and a wrong argument must not wait for pandas.
-def _producer(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
+def _producer(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
     from stockpipeline.producer.main import run
     from stockpipeline.runtime.service import run_service
 
-    return run_service("producer", config, run)
+    return run_service("producer", config, partial(run, record=arguments.record))
 
 
 def _detector(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
@@ -105,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     of_history = history.add_subparsers(metavar="COMMAND", required=True)
 
     producer = commands.add_parser("producer", help="Send market data to Kafka until told to stop.")
+    producer.add_argument(
+        "--record", type=Path, metavar="JSONL", help="also append what live sources give to this file"
+    )
     detector = commands.add_parser("detector", help="Turn ticks into signals until told to stop.")
     load = of_history.add_parser("load", help="Put the daily bars before the replay's start into Redis.")
     replay = commands.add_parser("replay", help="Run a pipeline over the past, without servers.")

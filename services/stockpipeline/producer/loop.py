@@ -85,7 +85,7 @@ class ProducerLoop:
         self._producer.poll(0.0)
         if seconds > 0.0:
             self._shutdown.wait(seconds)
-        self._metrics.ticks.inc(self._sent - self._reported)
+        self._metrics.sent(self._source.name, self._sent - self._reported)
         self._reported = self._sent
         self._metrics.queue_messages.set(len(self._producer))
         self._metrics.event_time.set(self._event_time_ms / 1000)

@@ -22,15 +22,16 @@ def new_registry() -> CollectorRegistry:
 
 
 class ProducerMetrics:
-    """What a producer exports; `pipeline` is the resource's name, `source` the name of the data source."""
+    """What every producer exports; `pipeline` is the resource's name, `source` the name of a data source."""
 
-    def __init__(self, registry: CollectorRegistry, pipeline: str, source: str) -> None:
-        self.ticks = Counter(
+    def __init__(self, registry: CollectorRegistry, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self._ticks = Counter(
             "stockpipeline_producer_ticks_total",
             "Ticks handed to Kafka",
             ["pipeline", "source"],
             registry=registry,
-        ).labels(pipeline, source)
+        )
         self.delivery_failures = Counter(
             "stockpipeline_producer_delivery_failures_total",
             "Ticks that Kafka refused for good",
@@ -55,6 +56,10 @@ class ProducerMetrics:
             ["pipeline"],
             registry=registry,
         ).labels(pipeline)
+
+    def sent(self, source: str, count: int) -> None:
+        """Count ticks of a source that were handed to Kafka."""
+        self._ticks.labels(self._pipeline, source).inc(count)
 
 
 class DetectorMetrics:

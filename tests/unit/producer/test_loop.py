@@ -65,7 +65,7 @@ class Parts:
             source,
             Pacer(CALENDAR, speed),
             cast(KafkaProducer, kafka),
-            ProducerMetrics(self.registry, "demo", "replay"),
+            ProducerMetrics(self.registry, "demo"),
             self.readiness,
             Heartbeat(),
             self.shutdown,

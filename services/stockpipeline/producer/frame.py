@@ -1,0 +1,45 @@
+"""What every producer has, whatever its source: the configuration, health, metrics, and the way it ends."""
+
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
+from stockpipeline.api import PipelineConfig, Topic
+from stockpipeline.runtime.health import Heartbeat, Readiness
+from stockpipeline.runtime.metrics import ProducerMetrics
+from stockpipeline.runtime.settings import instance_name
+from stockpipeline.runtime.shutdown import Shutdown
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The parts that all producers share."""
+
+    config: PipelineConfig
+    shutdown: Shutdown
+    registry: CollectorRegistry
+    readiness: Readiness
+    metrics: ProducerMetrics
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+
+    @property
+    def client_id(self) -> str:
+        """How this instance calls itself in Kafka."""
+        return f"{self.config.names.prefix}.producer.{instance_name()}"
+
+    def wait_for_topics(self, *topics: Topic) -> bool:
+        """Wait until the topics are there; return False if told to stop before."""
+        catalog = TopicCatalog(self.config.bootstrap_servers, self.client_id)
+        names = [self.config.names.topic(topic) for topic in topics]
+        return wait_for_topics(catalog, names, self.readiness, self.wait) is not None
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, and show that the process lives; return whether it was told to stop."""
+        self.heartbeat.beat()
+        return self.shutdown.wait(seconds)
+
+    def keep_waiting(self) -> bool:
+        """Show that the process lives; return whether it may go on."""
+        self.heartbeat.beat()
+        return not self.shutdown.requested

@@ -1,0 +1,81 @@
+"""A producer that plays the past: finds out what was sent before, and sends what follows."""
+
+from contextlib import closing
+
+import structlog
+
+from stockpipeline.adapters.kafka_client import KafkaUnavailable
+from stockpipeline.adapters.kafka_producer import KafkaProducer
+from stockpipeline.adapters.kafka_reader import TopicReader
+from stockpipeline.api import Topic
+from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.producer.frame import Frame
+from stockpipeline.producer.loop import ProducerLoop
+from stockpipeline.producer.resume import SentBefore
+from stockpipeline.signals.state import BrokenState
+from stockpipeline.sources.configured import replay_source
+from stockpipeline.sources.pacing import Pacer
+
+_RETRY_SECONDS = 1.0
+_log = structlog.get_logger()
+
+
+class ReplayProducer:
+    """Sends the ticks of a replay, each once over all restarts."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        config = frame.config
+        self._servers = config.bootstrap_servers
+        self._topic = config.names.topic(Topic.TICKS)
+        self._state_topic = config.names.topic(Topic.STATE)
+        calendar = SessionCalendar(config.spec.universe.exchange)
+        self._source = replay_source(config, calendar)
+        replay = config.spec.sources[0].replay
+        assert replay is not None
+        self._pacer = Pacer(calendar, replay.speed)
+
+    def produce(self) -> None:
+        """Wait for the topics, find out where to go on, send.
+
+        Raises:
+            KafkaFatal: Kafka refused a tick for good.
+        """
+        frame = self._frame
+        if not frame.wait_for_topics(Topic.TICKS, Topic.STATE):
+            return
+        after = self._last_numbers()
+        if after is None:
+            return
+        _log.info("going on" if after else "beginning", after=after)
+        ProducerLoop(
+            self._source,
+            self._pacer,
+            KafkaProducer(self._servers, frame.client_id, self._topic),
+            frame.metrics,
+            frame.readiness,
+            frame.heartbeat,
+            frame.shutdown,
+        ).run(after)
+
+    def _last_numbers(self) -> dict[str, int] | None:
+        """Return what was sent before; None when told to stop."""
+        frame = self._frame
+        with (
+            closing(TopicReader(self._servers, frame.client_id, self._topic)) as ticks,
+            closing(TopicReader(self._servers, frame.client_id, self._state_topic)) as state,
+        ):
+            sent_before = SentBefore(ticks, state, frame.keep_waiting, self._say_what_resumes)
+            while True:
+                try:
+                    numbers = sent_before.last_numbers(frame.config.spec.universe.symbols, self._source.name)
+                except (KafkaUnavailable, BrokenState) as error:
+                    frame.readiness.waiting("resume", f"cannot read what was sent before: {error}")
+                    if frame.wait(_RETRY_SECONDS):
+                        return None
+                else:
+                    frame.readiness.fine("resume")
+                    return numbers
+
+    def _say_what_resumes(self, what: str) -> None:
+        self._frame.readiness.waiting("resume", what)
