@@ -99,7 +99,7 @@ class KafkaTopics:
             if name in set(topics)
         ]
         made = self._cluster(servers).admin.create_topics(wanted, request_timeout=_REQUEST_SECONDS)
-        _await(servers, "create topic", made, fine=KafkaError.TOPIC_ALREADY_EXISTS)
+        _await(servers, (("create topic", made, KafkaError.TOPIC_ALREADY_EXISTS),))
         self._look_again(servers)
 
     def delete(self, servers: str, names: PipelineNames) -> None:
@@ -112,12 +112,18 @@ class KafkaTopics:
         existing = self.partitions(servers)
         admin = self._cluster(servers).admin
         groups = admin.delete_consumer_groups([names.consumer_group], request_timeout=_REQUEST_SECONDS)
-        _await(servers, "delete consumer group", groups, fine=KafkaError.GROUP_ID_NOT_FOUND)
         topics = [name for name in names.topics.values() if name in existing]
-        if topics:
-            deleted = admin.delete_topics(topics, request_timeout=_REQUEST_SECONDS)
-            _await(servers, "delete topic", deleted, fine=KafkaError.UNKNOWN_TOPIC_OR_PART)
-        self._look_again(servers)
+        deleted = admin.delete_topics(topics, request_timeout=_REQUEST_SECONDS) if topics else {}
+        try:
+            _await(
+                servers,
+                (
+                    ("delete consumer group", groups, KafkaError.GROUP_ID_NOT_FOUND),
+                    ("delete topic", deleted, KafkaError.UNKNOWN_TOPIC_OR_PART),
+                ),
+            )
+        finally:
+            self._look_again(servers)
 
     def _look_again(self, servers: str) -> None:
         self._cluster(servers).looked_at = float("-inf")
@@ -153,16 +159,23 @@ def _client_settings(servers: str) -> dict[str, str | int | float | bool]:
     }
 
 
-def _await(servers: str, what: str, futures: dict[str, Future[Any]], fine: int) -> None:
-    for name, future in futures.items():
-        try:
-            future.result(2 * _REQUEST_SECONDS)
-        except KafkaException as error:
-            if error.args[0].code() == fine:
-                continue
-            raise KafkaFailure(f"Kafka at {servers}: cannot {what} {name}: {_text(error)}") from error
-        except TimeoutError as error:
-            raise KafkaUnreachable(f"Kafka at {servers} does not answer: cannot {what} {name}") from error
+def _await(servers: str, requests: Iterable[tuple[str, dict[str, Future[Any]], int]]) -> None:
+    """Wait for the answers to (what, name → answer, the error that is fine), and tell every bad one."""
+    failed: list[str] = []
+    silent: list[str] = []
+    for what, answers, fine in requests:
+        for name, answer in answers.items():
+            try:
+                answer.result(2 * _REQUEST_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() != fine:
+                    failed.append(f"cannot {what} {name}: {_text(error)}")
+            except TimeoutError:
+                silent.append(f"cannot {what} {name}")
+    if failed:
+        raise KafkaFailure(f"Kafka at {servers}: {'; '.join(failed + silent)}")
+    if silent:
+        raise KafkaUnreachable(f"Kafka at {servers} does not answer: {'; '.join(silent)}")
 
 
 def _text(error: KafkaException) -> str:

@@ -17,6 +17,7 @@ from stockpipeline.runtime.http import StatusServer
 from stockpipeline.runtime.metrics import new_registry
 from stockpipeline.runtime.settings import instance_name
 from stockpipeline_operator.controller import handlers
+from stockpipeline_operator.controller.owned_watch import OwnedWatch
 from stockpipeline_operator.controller.resync import CHECK, Resync
 from stockpipeline_operator.controller.work_queue import WorkQueue
 from stockpipeline_operator.controller.workers import Workers
@@ -28,6 +29,9 @@ from stockpipeline_operator.kube.credentials import NoCluster, connection
 from stockpipeline_operator.leadership.fence import Fence
 from stockpipeline_operator.leadership.leader import Leader
 from stockpipeline_operator.metrics import OperatorMetrics
+from stockpipeline_operator.reconcile.attempts import Attempts
+from stockpipeline_operator.reconcile.contents import Revisions
+from stockpipeline_operator.reconcile.corrections import Corrections
 from stockpipeline_operator.reconcile.events import Events
 from stockpipeline_operator.reconcile.reconciler import Key, Reconciler
 from stockpipeline_operator.reconcile.work import Tools
@@ -38,6 +42,8 @@ PROGRAM = "stockpipeline-operator"
 _HEARTBEAT_SECONDS = 70.0
 # Several fit between two renewals of the Lease and their deadline.
 _LEASE_TIMEOUT_SECONDS = 2.0
+# The API server may be away when the operator begins to lead; passes need not wait for it to come back.
+_WATCH_PATIENCE_SECONDS = 10.0
 _WATCH_STOP_SECONDS = 5.0
 
 _log = structlog.get_logger()
@@ -72,8 +78,18 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     fence = Fence()
     client = KubeClient(info, connections=settings.workers + 1, before_write=fence.check)
     chart = PipelineChart(settings.chart)
-    releases = HelmReleases(chart, metrics.helm_operation, fence.check)
-    tools = Tools(client, releases, chart, KafkaTopics(), Events(client), metrics)
+    releases = HelmReleases(chart, client, metrics.helm_operation, fence.check)
+    tools = Tools(
+        client,
+        releases,
+        chart,
+        KafkaTopics(),
+        Events(client),
+        metrics,
+        Revisions(releases),
+        Corrections(),
+        Attempts(),
+    )
     reconciler = Reconciler(settings, tools)
     queue: WorkQueue[Key] = WorkQueue()
     metrics.queue_depth.set_function(lambda: len(queue))
@@ -83,6 +99,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     )
     workers = Workers(settings.workers, queue, reconciler.reconcile, metrics, heartbeat)
     resync = Resync(client, queue, readiness, settings.namespaces, settings.resync_seconds)
+    owned = OwnedWatch(client, queue, settings.namespaces, missed=resync.now)
 
     def looked(trouble: str | None) -> None:
         if trouble is not None:
@@ -103,11 +120,14 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     try:
         if not leader.acquire(stop):
             return 0
+        owned.start(_WATCH_PATIENCE_SECONDS)
         workers.start()
         resync.start()
         try:
             return _watch(settings, queue, stop)
         finally:
+            # First what asks for passes, then those under way; what still hangs ends with the process.
+            owned.stop()
             resync.stop()
             workers.stop()
             leader.release()

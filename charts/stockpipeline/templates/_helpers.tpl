@@ -68,7 +68,8 @@ livenessProbe:
   failureThreshold: 3
 {{- end }}
 
-{{/* A Deployment of one component; takes a dict of root, component, resources and init (may be empty). */}}
+{{/* A Deployment of one component; takes a dict of root, component, resources, and optionally init and after (the
+components that it needs, separated by spaces: the operator names the one that keeps it waiting). */}}
 {{- define "stockpipeline.deployment" -}}
 {{- $root := .root -}}
 apiVersion: apps/v1
@@ -78,12 +79,16 @@ metadata:
   labels:
     {{- include "stockpipeline.labels" $root | nindent 4 }}
     app.kubernetes.io/component: {{ .component }}
+  {{- with .after }}
+  annotations:
+    stockpipeline.dev/after: {{ . | quote }}
+  {{- end }}
   ownerReferences:
     {{- include "stockpipeline.ownerReferences" $root | nindent 4 }}
 spec:
   replicas: {{ ternary 0 1 $root.Values.suspend }}
   revisionHistoryLimit: 2
-  progressDeadlineSeconds: 300
+  progressDeadlineSeconds: {{ $root.Values.progressDeadlineSeconds }}
   # Each component is a single writer: two producers would number ticks twice, and Kafka fences the older of two
   # detectors. So an upgrade ends the old pod before it starts the new one.
   # That is no guarantee where a node is cut off.

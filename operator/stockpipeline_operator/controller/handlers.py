@@ -1,6 +1,6 @@
-"""kopf's part: it watches, and its handlers do nothing but put a key into the queue.
+"""kopf's part: it watches the pipelines, and its handler does nothing but put a key into the queue.
 
-They are `on.event` handlers, which keep no state: nothing is written to annotations, and finalizers are ours.
+It is an `on.event` handler, which keeps no state: nothing is written to annotations, and finalizers are ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,9 @@ from typing import Any
 
 import kopf
 
-from stockpipeline.api import PIPELINE_LABEL
 from stockpipeline_operator.controller.work_queue import Priority, WorkQueue
 from stockpipeline_operator.kube.credentials import connection
-from stockpipeline_operator.kube.resources import OWNED, OWNED_SELECTOR, STOCK_PIPELINE, ResourceType
+from stockpipeline_operator.kube.resources import STOCK_PIPELINE, ResourceType
 from stockpipeline_operator.reconcile.reconciler import Key
 
 # Longer than a watch may be silent: the API server sends a bookmark every minute.
@@ -21,7 +20,7 @@ _PAGE = 500
 
 
 def registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
-    """Handlers for the pipelines and for the objects that they own."""
+    """The handler for the pipelines; what they own is watched by `owned_watch`."""
     handlers = kopf.OperatorRegistry()
     kopf.on.login(registry=handlers)(_login)
     seen = Seen()
@@ -33,25 +32,16 @@ def registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
             # What a watch begins with, after a start for one, has no type.
             queue.add(key, Priority.ROUTINE if type is None else Priority.CHANGE)
 
-    async def owned_changed(namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-        pipeline = labels.get(PIPELINE_LABEL)
-        if namespace and pipeline:
-            queue.add((namespace, pipeline))
-
-    for resource in OWNED:
-        kopf.on.event(*_selector(resource), registry=handlers, id=f"{resource.plural}-changed")(owned_changed)
     return handlers
 
 
 def settings(namespaces: Sequence[str]) -> kopf.OperatorSettings:
-    """kopf's settings: watches that end and begin again, selected by the server; nothing is stored."""
+    """kopf's settings: watches that end and begin again; nothing is stored."""
     made = kopf.OperatorSettings()
     made.watching.server_timeout = _WATCH_SECONDS
     made.watching.client_timeout = _WATCH_SECONDS + 30
     made.watching.connect_timeout = _CONNECT_SECONDS
     made.watching.chunk_size = _PAGE
-    for resource in OWNED:
-        made.watching.label_selectors[_selector(resource)] = OWNED_SELECTOR
     made.posting.enabled = False
     made.persistence.finalizer = f"kopf.{STOCK_PIPELINE.api_version.partition('/')[0]}/unused"
     # A role in a namespace cannot allow to watch CRDs, which belong to the cluster.

@@ -34,7 +34,8 @@ class Resync:
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._seconds = seconds
         self._known: set[Key] = set()
-        self._stop = threading.Event()
+        self._stopped = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="resync", daemon=True)
 
     def start(self) -> None:
@@ -42,9 +43,13 @@ class Resync:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        self._thread.join()
+        """End the thread. It is not waited for: it may hang on an API server that does not answer."""
+        self._stopped = True
+        self._wake.set()
+
+    def now(self) -> None:
+        """Ask for a pass over every pipeline as soon as possible: events were missed."""
+        self._wake.set()
 
     def _run(self) -> None:
         waited = self._seconds
@@ -54,9 +59,13 @@ class Resync:
                 waited = 0.0
             self._queue.add(CANARY, Priority.PROBE)
             step = min(_CANARY_SECONDS, self._seconds)
-            if self._stop.wait(step):
-                return
-            waited += step
+            if self._wake.wait(step):
+                if self._stopped:
+                    return
+                self._wake.clear()
+                waited = self._seconds
+            else:
+                waited += step
 
     def _resync(self) -> None:
         try:

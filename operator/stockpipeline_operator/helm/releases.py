@@ -1,22 +1,25 @@
 """Reads and changes Helm releases in-process. Errors of the SDK become `HelmFailure` with its text."""
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import helm_python
 
+from stockpipeline_operator.helm import storage
 from stockpipeline_operator.helm.chart import PipelineChart, Values
+from stockpipeline_operator.helm.config_cache import ConfigCache
+from stockpipeline_operator.kube.client import KubeClient, NotFound, Object
+from stockpipeline_operator.kube.resources import SECRET
 from stockpipeline_operator.reconcile.state import Release, ReleaseStatus
 
 DIGEST_LABEL = "stockpipeline.dev/digest"
 MAX_HISTORY = 5
 _QPS, _BURST = 100.0, 200
 _WAIT_SECONDS = 60
+_MAX_CONFIGS = 8
 Observer = Callable[[str, str], None]
 
 
@@ -39,42 +42,57 @@ def field_manager() -> str:
 class HelmReleases:
     """The releases of one chart.
 
-    One SDK configuration per namespace is kept, because it carries the API's discovery data. The SDK allows
-    concurrent work on different releases; the caller works on one release in one thread at a time.
+    They are changed by the SDK, and looked at without it: the labels of the Secrets in which Helm keeps them
+    say all that a decision needs, so that an unchanged release costs one small request and no decoding.
+    The SDK allows concurrent work on different releases; the caller works on one release in one thread at a
+    time.
     """
 
     def __init__(
-        self, chart: PipelineChart, count: Observer, before_write: Callable[[], None] = lambda: None
+        self,
+        chart: PipelineChart,
+        client: KubeClient,
+        count: Observer,
+        before_write: Callable[[], None] = lambda: None,
     ) -> None:
         self._chart = chart
+        self._client = client
         self._count = count
         self._before_write = before_write
-        self._configs: dict[str, helm_python.Config] = {}
-        self._lock = threading.Lock()
+        self._configs = ConfigCache(_new_config, _MAX_CONFIGS)
 
-    def read(self, namespace: str, name: str) -> Release | None:
-        """The newest revision, whatever its status; None where there is none."""
-        with _failures():
-            try:
-                return _release(self._config(namespace).status(name))
-            except helm_python.HelmNotFoundError:
-                return None
+    def history(self, namespace: str, name: str) -> tuple[Release, ...]:
+        """The revisions that are kept, oldest first, whatever their status."""
+        secrets = self._client.list(SECRET.path(namespace), storage.selector(name), metadata_only=True)
+        return tuple(sorted(map(_revision, secrets), key=lambda release: release.revision))
 
-    def install(self, namespace: str, name: str, values: Values, digest: str) -> Release:
-        """Make the first revision. Does not wait for the workloads."""
-        with self._counted("install"), _failures():
+    def manifest(self, namespace: str, release: Release) -> str:
+        """The objects of a revision, as YAML documents.
+
+        Raises:
+            NotFound: the revision is not kept any more.
+        """
+        path = SECRET.path(namespace, storage.secret_name(release.name, release.revision))
+        secret = self._client.get(path)
+        if secret is None:
+            raise NotFound(404, f"revision {release.revision} of the release {release.name} is gone")
+        return str(storage.decode(secret["data"]["release"])["manifest"])
+
+    def install(self, namespace: str, name: str, values: Values, digest: str) -> int:
+        """Make the first revision, and return its number. Does not wait for the workloads."""
+        with self._changing(namespace, "install") as config:
             labels = {DIGEST_LABEL: digest}
-            made = self._config(namespace).install(self._chart.handle, name, values, labels=labels)
-        return _release(made)
+            made = config.install(self._chart.handle, name, values, labels=labels)
+        return int(made["revision"])
 
-    def upgrade(self, namespace: str, name: str, values: Values, digest: str) -> Release:
-        """Make the next revision. Does not wait for the workloads.
+    def upgrade(self, namespace: str, name: str, values: Values, digest: str) -> int:
+        """Make the next revision, and return its number. Does not wait for the workloads.
 
         Raises:
             FieldConflict: fields of live objects belong to someone else; `KubeClient.apply` takes them back.
         """
-        with self._counted("upgrade"), _failures():
-            made = self._config(namespace).upgrade(
+        with self._changing(namespace, "upgrade") as config:
+            made = config.upgrade(
                 self._chart.handle,
                 name,
                 values,
@@ -82,30 +100,40 @@ class HelmReleases:
                 max_history=MAX_HISTORY,
                 reset_values=True,
             )
-        return _release(made)
+        return int(made["revision"])
+
+    def roll_back(self, namespace: str, good: Release) -> None:
+        """Make the next revision from an earlier one. Does not wait for the workloads.
+
+        Raises:
+            FieldConflict: as `upgrade` does.
+        """
+        with self._changing(namespace, "rollback") as config:
+            config.rollback(good.name, version=good.revision)
+        # Helm prunes the history when it upgrades, but not now.
+        for old in self.history(namespace, good.name)[:-MAX_HISTORY]:
+            path = SECRET.path(namespace, storage.secret_name(old.name, old.revision))
+            self._client.delete(path)
 
     def uninstall(self, namespace: str, name: str) -> None:
         """Remove the release with its objects and history; fine if it is gone already."""
-        with self._counted("uninstall"), _failures():
-            self._config(namespace).uninstall(name, ignore_not_found=True, timeout=_WAIT_SECONDS)
-
-    def _config(self, namespace: str) -> helm_python.Config:
-        with self._lock:
-            if namespace not in self._configs:
-                self._configs[namespace] = helm_python.Config(
-                    namespace=namespace, qps=_QPS, burst_limit=_BURST
-                )
-            return self._configs[namespace]
+        with self._changing(namespace, "uninstall") as config:
+            config.uninstall(name, ignore_not_found=True, timeout=_WAIT_SECONDS)
 
     @contextmanager
-    def _counted(self, operation: str) -> Iterator[None]:
+    def _changing(self, namespace: str, operation: str) -> Iterator[helm_python.Config]:
         self._before_write()
         try:
-            yield
+            with _failures(), self._configs.use(namespace) as config:
+                yield config
         except Exception:
             self._count(operation, "error")
             raise
         self._count(operation, "success")
+
+
+def _new_config(namespace: str) -> helm_python.Config:
+    return helm_python.Config(namespace=namespace, qps=_QPS, burst_limit=_BURST)
 
 
 @contextmanager
@@ -118,11 +146,13 @@ def _failures() -> Iterator[None]:
         raise kind(str(error)) from error
 
 
-def _release(summary: dict[str, Any]) -> Release:
+def _revision(secret: Object) -> Release:
+    labels = secret["metadata"]["labels"]
     return Release(
-        name=summary["name"],
-        revision=summary["revision"],
-        status=ReleaseStatus(summary["status"]),
-        digest=summary.get("labels", {}).get(DIGEST_LABEL, ""),
-        manifest=summary.get("manifest", ""),
+        name=labels["name"],
+        revision=int(labels["version"]),
+        status=ReleaseStatus(labels["status"]),
+        digest=labels.get(DIGEST_LABEL, ""),
+        uid=secret["metadata"]["uid"],
+        made_at=secret["metadata"]["creationTimestamp"],
     )

@@ -11,6 +11,11 @@ from typing import Any
 Object = dict[str, Any]
 
 
+def selector(release: str) -> str:
+    """Selects the Secrets of a release; their labels say revision and status."""
+    return f"owner=helm,name={release}"
+
+
 def secret_name(release: str, revision: int) -> str:
     """The name of the Secret that holds one revision."""
     return f"sh.helm.release.v1.{release}.v{revision}"

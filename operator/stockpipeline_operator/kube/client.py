@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +20,11 @@ _PAGE = 500
 _READS = urllib3.Retry(total=2, redirect=0, status=0, backoff_factor=0.1, respect_retry_after_header=False)
 # A write that goes out later than it was allowed to could meet that of another leader.
 _WRITES = urllib3.Retry(total=0)
+_JSON = "application/json"
+# Of an object, only its metadata: all that tells of most objects whether they are as they were made.
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_CHUNK = 64 * 1024
 
 
 class ApiError(Exception):
@@ -37,6 +43,10 @@ class NotFound(ApiError):
 
 class Conflict(ApiError):
     """The object changed in the meantime, exists already, or a field belongs to another manager (409)."""
+
+
+class Gone(ApiError):
+    """What was changed since that resourceVersion is not known any more (410)."""
 
 
 class ApiUnreachable(ApiError):
@@ -74,25 +84,70 @@ class KubeClient:
             ),
         )
 
-    def get(self, path: str) -> Object | None:
+    def get(self, path: str, *, metadata_only: bool = False) -> Object | None:
         """The object, or None where it does not exist."""
         try:
-            return self._request("GET", path)
+            return self._request("GET", path, accept=_METADATA if metadata_only else _JSON)
         except NotFound:
             return None
 
-    def list(self, path: str, label_selector: str | None = None) -> Iterator[Object]:
+    def list(
+        self, path: str, label_selector: str | None = None, *, metadata_only: bool = False
+    ) -> Iterator[Object]:
         """The objects of a collection, fetched in pages."""
-        query = {"limit": str(_PAGE)}
-        if label_selector:
-            query["labelSelector"] = label_selector
+        query = _selecting(label_selector) | {"limit": str(_PAGE)}
         while True:
-            page = self._request("GET", path, query=query)
-            yield from page["items"]
+            page = self._request("GET", path, query=query, accept=_METADATA_LIST if metadata_only else _JSON)
+            # An empty list of metadata has no list at all.
+            yield from page["items"] or ()
             token = page["metadata"].get("continue")
             if not token:
                 return
             query["continue"] = token
+
+    def current_version(self, path: str, label_selector: str | None = None) -> str:
+        """The resourceVersion of a collection, from which a watch of it can begin."""
+        query = _selecting(label_selector) | {"limit": "1"}
+        page = self._request("GET", path, query=query, accept=_METADATA_LIST)
+        return str(page["metadata"]["resourceVersion"])
+
+    def watch(
+        self, path: str, label_selector: str, version: str, *, seconds: int, silence: float
+    ) -> Iterator[Object]:
+        """The events of a collection since `version`, objects with their metadata only; for so many seconds.
+
+        Raises:
+            Gone: `version` is too old.
+            ApiUnreachable: nothing came for `silence` seconds, not even a bookmark.
+        """
+        query = _selecting(label_selector) | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+        }
+        response = self._open(
+            "GET",
+            path,
+            query=query,
+            accept=_METADATA,
+            preload_content=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=5, read=silence),
+        )
+        try:
+            if response.status >= 400:
+                raise _error(response.status, response.read())
+            for line in _lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _error(int(event["object"].get("code", 500)), json.dumps(event["object"]).encode())
+                yield event
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+        finally:
+            # Not given back to the pool: the server may still be sending.
+            response.close()
 
     def create(self, path: str, body: Object) -> Object:
         """Make an object in the collection."""
@@ -106,40 +161,59 @@ class KubeClient:
         """Change the members given; with a resourceVersion among them, only if that is the current one."""
         return self._request("PATCH", path, body=body, content_type=MERGE_PATCH)
 
+    def delete(self, path: str) -> None:
+        """Delete an object; fine if it is gone."""
+        with suppress(NotFound):
+            self._request("DELETE", path)
+
     def apply(self, path: str, body: Object, field_manager: str) -> Object:
         """Server-side apply, taking over fields that others have changed."""
         query = {"fieldManager": field_manager, "force": "true"}
         return self._request("PATCH", path, query=query, body=body, content_type=APPLY_PATCH)
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: dict[str, str] | None = None,
-        body: Object | None = None,
-        content_type: str = "application/json",
-    ) -> Object:
-        url = self._server + path + (f"?{urlencode(query)}" if query else "")
-        headers = {
-            **self._authorization.headers(),
-            "Accept": "application/json",
-            "Content-Type": content_type,
-        }
-        data = None if body is None else json.dumps(body).encode()
-        reads = method == "GET"
-        if not reads:
-            self._before_write()
-        try:
-            response = self._pool.request(
-                method, url, body=data, headers=headers, retries=_READS if reads else _WRITES
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise ApiUnreachable(0, f"the API server at {self._server} does not answer: {error}") from error
+    def _request(self, method: str, path: str, *, accept: str = _JSON, **details: Any) -> Object:
+        response = self._open(method, path, accept=accept, **details)
         if response.status >= 400:
             raise _error(response.status, response.data)
         answer: Object = json.loads(response.data)
         return answer
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        accept: str,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = _JSON,
+        **options: Any,
+    ) -> urllib3.BaseHTTPResponse:
+        url = self._server + path + (f"?{urlencode(query)}" if query else "")
+        headers = {**self._authorization.headers(), "Accept": accept, "Content-Type": content_type}
+        data = None if body is None else json.dumps(body).encode()
+        reads = method == "GET"
+        if not reads:
+            self._before_write()
+        options.setdefault("retries", _READS if reads else _WRITES)
+        try:
+            return self._pool.request(method, url, body=data, headers=headers, **options)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> ApiUnreachable:
+        return ApiUnreachable(0, f"the API server at {self._server} does not answer: {error}")
+
+
+def _selecting(label_selector: str | None) -> dict[str, str]:
+    return {"labelSelector": label_selector} if label_selector else {}
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    pending = b""
+    for chunk in response.stream(_CHUNK):
+        *lines, pending = (pending + chunk).split(b"\n")
+        yield from lines
 
 
 def _error(status: int, data: bytes) -> ApiError:
@@ -147,4 +221,4 @@ def _error(status: int, data: bytes) -> ApiError:
         message = str(json.loads(data)["message"])
     except (ValueError, KeyError, TypeError):
         message = data.decode(errors="replace") or f"HTTP status {status}"
-    return {404: NotFound, 409: Conflict}.get(status, ApiError)(status, message)
+    return {404: NotFound, 409: Conflict, 410: Gone}.get(status, ApiError)(status, message)

@@ -35,8 +35,18 @@ LEASE = ResourceType("coordination.k8s.io/v1", "Lease", "leases")
 
 # What the pipeline's chart may contain: the operator watches and restores these, and may do no more.
 OWNED = (DEPLOYMENT, CONFIG_MAP, SERVICE_ACCOUNT, NETWORK_POLICY)
+# Kinds of which the status tells whether they run.
+WORKLOADS = frozenset({DEPLOYMENT.kind})
 # Objects that the pipeline's chart makes, and no others.
 OWNED_SELECTOR = f"{PIPELINE_LABEL},app.kubernetes.io/part-of=stockpipeline"
+
+
+_BY_KIND = {resource.kind: resource for resource in OWNED}
+
+
+def owned_type(kind: str) -> ResourceType:
+    """The API's address of a kind that the pipeline's chart may contain."""
+    return _BY_KIND[kind]
 
 
 def pipeline_selector(name: str) -> str:

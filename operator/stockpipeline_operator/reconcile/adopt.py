@@ -2,18 +2,13 @@
 
 from stockpipeline_operator.helm.releases import field_manager
 from stockpipeline_operator.kube.client import KubeClient, Object
-from stockpipeline_operator.reconcile.observe import resource_type
-from stockpipeline_operator.reconcile.state import ObjectRef
+from stockpipeline_operator.kube.resources import owned_type
 
 
-def apply(client: KubeClient, wanted: Object, namespace: str, release: str) -> None:
-    """Create the object or take its fields back.
-
-    Under Helm's own name in managedFields, and with the marks by which Helm knows its objects: anything else
-    would be a second owner of the fields, and a conflict at the next upgrade.
-    """
+def marked(wanted: Object, namespace: str, release: str) -> Object:
+    """An object as the chart made it, with the marks by which Helm knows its objects."""
     metadata = wanted["metadata"]
-    marked = {
+    return {
         **wanted,
         "metadata": {
             **metadata,
@@ -26,5 +21,14 @@ def apply(client: KubeClient, wanted: Object, namespace: str, release: str) -> N
             },
         },
     }
-    path = resource_type(ObjectRef(wanted["kind"], metadata["name"])).path(namespace, metadata["name"])
-    client.apply(path, marked, field_manager())
+
+
+def apply(client: KubeClient, wanted: Object) -> Object:
+    """Create the marked object or take its fields back; return it as the server has it now.
+
+    Under Helm's own name in managedFields: another would be a second owner of the fields, and a conflict at
+    the next upgrade.
+    """
+    metadata = wanted["metadata"]
+    path = owned_type(wanted["kind"]).path(metadata["namespace"], metadata["name"])
+    return client.apply(path, wanted, field_manager())

@@ -6,17 +6,20 @@ do (or can be done) now. So no step relies on the one before having run in the s
 
 from enum import Enum
 
-from stockpipeline_operator.reconcile.state import Cleanup, Desired, Observed, ReleaseStatus
+from stockpipeline_operator.reconcile.state import Cleanup, Desired, Observed, Release, ReleaseStatus
 
 
 class Step(Enum):
     """Something to do; each has a module of its own."""
 
     ADD_FINALIZER = "add finalizer"
+    RECORD_ENDPOINTS = "record endpoints"
     UNLOCK = "unlock release"
     CREATE_TOPICS = "create topics"
     INSTALL = "install release"
     UPGRADE = "upgrade release"
+    CONDEMN = "record a failed rollout"
+    ROLL_BACK = "roll back"
     RESTORE = "restore objects"
     UNINSTALL = "uninstall release"
     CLEAN_KAFKA = "delete topics"
@@ -30,6 +33,8 @@ class Rest(Enum):
     SETTLED = "the release is what it should be"
     STALLED = "only the user can help"
     BLOCKED = "waiting for Kafka"
+    LOCKED = "somebody else may be at work on the release"
+    ROLLED_BACK = "the last good revision runs, and what failed waits for its next attempt"
     DRAINING = "waiting for pods to end"
     GONE = "deleted, and nothing is held back"
 
@@ -40,7 +45,7 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
         return _decide_deletion(desired, observed)
     release = observed.release
     deployed = release is not None and release.ours and release.status is ReleaseStatus.DEPLOYED
-    if deployed and desired.has_finalizer and observed.drifted:
+    if deployed and desired.has_finalizer and observed.drifts:
         # Before all else: what once ran well must run on, also while a new spec or Kafka is in trouble.
         return Step.RESTORE
     if desired.problems:
@@ -57,8 +62,10 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
             if observed.topics.mismatched:
                 return Rest.STALLED
         return Step.ADD_FINALIZER
+    if not desired.endpoints_recorded:
+        return Step.RECORD_ENDPOINTS
     if release is not None and release.status.pending:
-        return Step.UNLOCK
+        return Rest.LOCKED if observed.locked else Step.UNLOCK
     if release is not None and release.status in (ReleaseStatus.UNINSTALLING, ReleaseStatus.UNINSTALLED):
         # Interrupted, or kept as history by somebody: Helm installs only where there is nothing.
         return Step.UNINSTALL
@@ -72,6 +79,20 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
             return Step.CREATE_TOPICS
     if release is None:
         return Step.INSTALL
+    return _decide_revision(desired, observed, release, deployed=deployed)
+
+
+def _decide_revision(
+    desired: Desired, observed: Observed, release: Release, *, deployed: bool
+) -> Step | Rest:
+    """Forward to the spec's revision, or back to the last good one where that has failed."""
+    if observed.good is not None and release.digest != desired.good_digest:
+        condemned = desired.failed == (release.digest, release.revision)
+        if release.digest == desired.digest and observed.failure is not None and not condemned:
+            return Step.CONDEMN
+    if observed.good is not None and desired.failed[0] == desired.digest and not desired.retry_due:
+        # Also where the way back was interrupted. Never back to a suspended revision: those are never good.
+        return Rest.ROLLED_BACK if deployed and release.digest == desired.good_digest else Step.ROLL_BACK
     return Rest.SETTLED if deployed and release.digest == desired.digest else Step.UPGRADE
 
 

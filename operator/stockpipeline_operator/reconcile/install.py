@@ -8,6 +8,7 @@ def install(work: Work) -> None:
 
     Objects that an interrupted installation left are adopted, because they carry the release's name.
     """
-    pipeline = work.pipeline
-    made = work.tools.releases.install(pipeline.namespace, pipeline.name, pipeline.values, pipeline.digest)
-    work.tools.events.record(pipeline, "Normal", "Installed", f"installed revision {made.revision}")
+    pipeline, tools = work.pipeline, work.tools
+    arguments = (pipeline.namespace, pipeline.name, pipeline.values, pipeline.digest)
+    revision = tools.releases.install(*arguments)
+    tools.events.record(pipeline, "Normal", "Installed", f"installed revision {revision}")

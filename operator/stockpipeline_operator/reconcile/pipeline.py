@@ -6,7 +6,14 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from stockpipeline.api import FINALIZER, PipelineConfig, PipelineNames, StockPipelineSpec, resolve
+from stockpipeline.api import (
+    FINALIZER,
+    PipelineConfig,
+    PipelineNames,
+    StockPipelineSpec,
+    StockPipelineStatus,
+    resolve,
+)
 from stockpipeline_operator.helm.chart import PipelineChart, Values
 from stockpipeline_operator.kube.client import Object
 from stockpipeline_operator.reconcile.problems import find_problems
@@ -56,6 +63,11 @@ class Pipeline:
         return str(self.resource["metadata"]["name"])
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    @property
     def generation(self) -> int:
         """Generation of the spec."""
         return int(self.resource["metadata"]["generation"])
@@ -70,6 +82,14 @@ class Pipeline:
         """Whether somebody has deleted the resource."""
         return "deletionTimestamp" in self.resource["metadata"]
 
+    @property
+    def reported(self) -> StockPipelineStatus:
+        """The status that the resource has; empty where it has none, or one that another version wrote."""
+        try:
+            return StockPipelineStatus.model_validate(self.resource.get("status", {}))
+        except ValidationError:
+            return StockPipelineStatus()
+
     def with_resource(self, resource: Object) -> Self:
         """The same pipeline after the operator changed the resource's metadata or status."""
         return replace(self, resource=resource)
@@ -81,12 +101,22 @@ class Pipeline:
         if self.deleting:
             since = datetime.datetime.fromisoformat(metadata["deletionTimestamp"])
             passed = (now - since).total_seconds() > deletion_deadline_seconds
+        reported = self.reported
+        failed = reported.failed_rollout
         return Desired(
             digest=self.digest,
             problems=self.problems,
             suspended=self.config is not None and self.config.spec.suspend,
             has_finalizer=FINALIZER in metadata.get("finalizers", ()),
+            endpoints_recorded=(
+                reported.endpoints is not None
+                and self.kafka in reported.endpoints.kafka
+                and self.redis in reported.endpoints.redis
+            ),
             deleting=self.deleting,
+            good_digest=reported.good_digest or "",
+            failed=(failed.digest, failed.revision) if failed is not None else ("", 0),
+            retry_due=failed is not None and now >= failed.retry_at,
             deadline_passed=passed,
         )
 

@@ -1,8 +1,9 @@
 """Says in a few words what keeps pods from being ready. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from stockpipeline_operator.kube.client import Object
+from stockpipeline_operator.reconcile.state import Workload
 
 _COMPONENT_LABEL = "app.kubernetes.io/component"
 _ORDINARY = ("ContainerCreating", "PodInitializing")
@@ -17,6 +18,15 @@ def describe(pods: Iterable[Object]) -> dict[str, str]:
         if component and trouble:
             troubles[component] = trouble
     return troubles
+
+
+def progress(workload: Workload, troubles: Mapping[str, str]) -> str:
+    """How far a workload is that is not done: `producer 0/1 ready (container history waits: …)`."""
+    if workload.ready >= workload.desired:
+        return f"{workload.component}: the newest version is being rolled out"
+    trouble = troubles.get(workload.component)
+    text = f"{workload.component} {workload.ready}/{workload.desired} ready"
+    return f"{text} ({trouble})" if trouble else text
 
 
 def _trouble(pod: Object) -> str | None:

@@ -1,6 +1,5 @@
 """One pass over one pipeline: look, decide, do one step, and again until nothing is left; then report."""
 
-import datetime
 import threading
 from collections.abc import Callable
 
@@ -9,11 +8,14 @@ from stockpipeline_operator.kafka_topics import KafkaFailure
 from stockpipeline_operator.kube.client import ApiError, Conflict, NotFound
 from stockpipeline_operator.kube.resources import STOCK_PIPELINE
 from stockpipeline_operator.reconcile import (
+    condemn,
+    endpoints,
     finalizer,
     install,
     keys,
     pod_troubles,
     restore,
+    roll_back,
     status,
     topics,
     uninstall,
@@ -35,10 +37,13 @@ Key = tuple[str, str]
 
 STEPS: dict[Step, Callable[[Work], None]] = {
     Step.ADD_FINALIZER: finalizer.add,
+    Step.RECORD_ENDPOINTS: endpoints.record,
     Step.UNLOCK: unlock.unlock,
     Step.CREATE_TOPICS: topics.create,
     Step.INSTALL: install.install,
     Step.UPGRADE: upgrade.upgrade,
+    Step.CONDEMN: condemn.condemn,
+    Step.ROLL_BACK: roll_back.roll_back,
     Step.RESTORE: restore.restore,
     Step.UNINSTALL: uninstall.uninstall,
     Step.CLEAN_KAFKA: topics.clean,
@@ -48,7 +53,7 @@ STEPS: dict[Step, Callable[[Work], None]] = {
 # More than the longest way through `decide`; reached only if steps have no effect.
 _MOST_STEPS = 2 * len(STEPS)
 # Neither Kafka nor ending pods tell when they have changed.
-_LOOK_AGAIN_SECONDS = {Rest.BLOCKED: 5.0, Rest.DRAINING: 1.0}
+_LOOK_AGAIN_SECONDS = {Rest.BLOCKED: 5.0, Rest.DRAINING: 1.0, Rest.LOCKED: 2.0}
 
 
 class Retry(Exception):
@@ -61,7 +66,9 @@ class Reconciler:
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings = settings
         self._tools = tools
-        self._observer = Observer(tools.client, tools.releases, tools.kafka)
+        self._observer = Observer(
+            tools.client, tools.releases, tools.kafka, tools.revisions, tools.corrections, tools.attempts
+        )
         self._conditions: dict[Key, dict[str, str]] = {}
         self._lock = threading.Lock()
 
@@ -90,13 +97,23 @@ class Reconciler:
         except Conflict:
             raise
         except (ApiError, HelmFailure, KafkaFailure, RedisFailure) as error:
+            if isinstance(error, HelmFailure):
+                self._tools.attempts.failed(key, pipeline.digest, str(error))
             self._report(work, None, failed(Problem(error.reason, str(error))))
             raise Retry(str(error)) from error
         if rest is Rest.GONE:
             self._forget(key)
             return None
+        if rest is not Rest.LOCKED:
+            self._tools.attempts.succeeded(key)
         self._report(work, work.observed, self._judge(work, rest))
-        return _LOOK_AGAIN_SECONDS.get(rest)
+        again = [contest.again_in_seconds for contest in work.observed.contests]
+        if rest in _LOOK_AGAIN_SECONDS:
+            again.append(_LOOK_AGAIN_SECONDS[rest])
+        rollout = work.pipeline.reported.failed_rollout
+        if rest is Rest.ROLLED_BACK and rollout is not None:
+            again.append(max(0.0, (rollout.retry_at - self._tools.now()).total_seconds()))
+        return min(again, default=None)
 
     def condition_statuses(self) -> list[dict[str, str]]:
         """For each known pipeline: condition type → status."""
@@ -116,15 +133,17 @@ class Reconciler:
         raise Retry(f"{_MOST_STEPS} steps did not settle it; the last was: {decision.value}")
 
     def _judge(self, work: Work, rest: Rest) -> Verdict:
-        waiting = rest is Rest.SETTLED and any(not one.done for one in work.observed.workloads)
+        waiting = rest in (Rest.SETTLED, Rest.ROLLED_BACK) and any(
+            not one.done for one in work.observed.workloads
+        )
         troubles = pod_troubles.describe(self._observer.pods(work.pipeline)) if waiting else {}
-        return judge(work.desired, work.observed, rest, troubles)
+        return judge(work.desired, work.observed, rest, troubles, work.pipeline.reported.failed_rollout)
 
     def _report(self, work: Work, observed: Observed | None, verdict: Verdict) -> None:
         pipeline = work.pipeline
-        before = status.ready_condition(status.previous(pipeline.resource))
-        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-        made = status.status_of(pipeline, observed, verdict, now)
+        before = status.ready_condition(pipeline.reported)
+        now = self._tools.now().replace(microsecond=0)
+        made = status.status_of(pipeline, observed, verdict, work.corrected, now)
         try:
             written = status.write(self._tools.client, pipeline, made)
         except NotFound:
@@ -133,14 +152,16 @@ class Reconciler:
             self._conditions[pipeline.namespace, pipeline.name] = {
                 condition.type: condition.status.value for condition in made.conditions
             }
-        if written and (before is None or before.reason != verdict.reason):
+        if written is not None and (before is None or before.reason != verdict.reason):
             severity: Severity = "Warning" if verdict.warning else "Normal"
             self._tools.events.record(pipeline, severity, verdict.reason, verdict.message)
 
     def _desired(self, pipeline: Pipeline) -> Desired:
-        now = datetime.datetime.now(datetime.UTC)
-        return pipeline.desired(now, self._settings.deletion_deadline_seconds)
+        return pipeline.desired(self._tools.now(), self._settings.deletion_deadline_seconds)
 
     def _forget(self, key: Key) -> None:
         with self._lock:
             self._conditions.pop(key, None)
+        self._tools.revisions.forget(*key)
+        self._tools.corrections.forget(key)
+        self._tools.attempts.forget(key)

@@ -1,24 +1,33 @@
-"""Puts back objects of a release that somebody deleted, and Deployments that somebody scaled."""
+"""Puts right the objects of a release that somebody deleted or edited."""
 
-from stockpipeline_operator.helm.chart import parse_manifest
-from stockpipeline_operator.reconcile.adopt import apply
-from stockpipeline_operator.reconcile.observe import replicas
+from stockpipeline_operator.helm.releases import field_manager
+from stockpipeline_operator.reconcile.adopt import apply, marked
+from stockpipeline_operator.reconcile.ownership import lost_fields, owned_fields
 from stockpipeline_operator.reconcile.state import ObjectRef
 from stockpipeline_operator.reconcile.work import Work
 
 
 def restore(work: Work) -> None:
-    """Apply what is missing or rescaled as the deployed revision has it; the revision stays the same."""
+    """Apply what has drifted as the deployed revision has it; the revision stays the same.
+
+    Whether it was an edit shows in the answer: a field that has no owner even now never had one. It is not
+    looked at again, and nothing is reported.
+    """
     pipeline, tools, release = work.pipeline, work.tools, work.observed.release
     assert release is not None
-    for wanted in parse_manifest(release.manifest):
-        ref = ObjectRef(wanted["kind"], wanted["metadata"]["name"])
-        if ref in work.observed.missing:
-            note = f"{ref.kind} {ref.name} was gone and is back"
-        elif ref in work.observed.rescaled:
-            note = f"{ref.kind} {ref.name} was scaled by hand and is back at {replicas(wanted)} replicas"
-        else:
+    contents = tools.revisions.contents(pipeline.namespace, release)
+    objects = {ObjectRef.of(one): one for one in tools.revisions.objects(pipeline.namespace, release)}
+    for drift in work.observed.drifts:
+        wanted = marked(objects[drift.ref], pipeline.namespace, pipeline.name)
+        live = apply(tools.client, wanted)
+        owned = owned_fields(live["metadata"].get("managedFields", ()), field_manager())
+        ownerless = frozenset(lost_fields(wanted, owned))
+        contents.without_owner(drift.ref, ownerless)
+        contents.as_it_should(drift.ref, owned)
+        if drift.fields and ownerless.issuperset(drift.fields):
             continue
-        apply(tools.client, wanted, pipeline.namespace, pipeline.name)
+        tools.corrections.made(pipeline.key, drift.ref)
         tools.metrics.drift_corrections.inc()
-        tools.events.record(pipeline, "Warning", "Restored", note)
+        note = f"{drift.ref} {drift.what}; put right"
+        work.corrected.append(note)
+        tools.events.record(pipeline, "Warning", "DriftCorrected", note)

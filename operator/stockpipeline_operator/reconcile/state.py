@@ -1,7 +1,9 @@
 """What is wanted and what was found, as plain values: the input of `decide`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Self
 
 
 class ReleaseStatus(StrEnum):
@@ -31,7 +33,10 @@ class Release:
     revision: int
     status: ReleaseStatus
     digest: str
-    manifest: str = ""
+    uid: str = ""
+    """Of the Secret that holds the revision: no other revision ever has it."""
+    made_at: str = ""
+    """When that Secret was made, in the API's notation."""
 
     @property
     def ours(self) -> bool:
@@ -56,7 +61,15 @@ class Desired:
     problems: tuple[Problem, ...] = ()
     suspended: bool = False
     has_finalizer: bool = True
+    endpoints_recorded: bool = True
+    """Whether the status names the Kafka and the Redis of the spec among those that a deletion cleans up."""
     deleting: bool = False
+    good_digest: str = ""
+    """Digest of the last revision that ran well; empty where none did yet."""
+    failed: tuple[str, int] = ("", 0)
+    """Digest and number of the revision that failed last."""
+    retry_due: bool = False
+    """Whether what failed may be tried again."""
     deadline_passed: bool = False
     """Whether the deletion has been tried for so long that what cannot be reached is left behind."""
 
@@ -87,6 +100,33 @@ class ObjectRef:
     kind: str
     name: str
 
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        """The reference to an object."""
+        return cls(body["kind"], body["metadata"]["name"])
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """An object that is not as the deployed release has it."""
+
+    ref: ObjectRef
+    fields: tuple[tuple[str, ...], ...] = ()
+    """The fields that somebody changed (paths of `ownership`); none: the whole object is gone."""
+    what: str = "is gone"
+    """What happened to it, for people: `spec.replicas is changed by kubectl`."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """An object that somebody changes again and again, and that is left alone for a while."""
+
+    what: str
+    again_in_seconds: float
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -98,6 +138,10 @@ class Workload:
     ready: int
     current: bool
     """Whether the controller has seen the newest version and all replicas run it."""
+    stuck_since: str | None = None
+    """When Kubernetes gave up on the newest version: it did not become ready within its progress deadline."""
+    after: tuple[str, ...] = ()
+    """The components that it needs, of those that come before it."""
 
     @property
     def done(self) -> bool:
@@ -111,17 +155,18 @@ class Observed:
 
     release: Release | None = None
     topics: Topics = Topics()
-    missing: tuple[ObjectRef, ...] = ()
-    """Objects of the deployed release that do not exist."""
-    rescaled: tuple[ObjectRef, ...] = ()
-    """Deployments of the deployed release that somebody gave another number of replicas."""
+    drifts: tuple[Drift, ...] = ()
+    """What is to be put right now."""
+    contests: tuple[Contest, ...] = ()
+    """What is left alone for a while."""
+    locked: bool = False
+    """Whether the release is pending, and that may be because another process is at work on it just now."""
+    failure: str | None = None
+    """Why the newest revision counts as failed: nothing that happens by itself will make it ready."""
+    good: Release | None = None
+    """The revision to which a failed one can go back, where it is still in the history."""
     workloads: tuple[Workload, ...] = ()
     pods_left: int = 0
     """Only looked at during deletion."""
     cleaned: frozenset[Cleanup] = frozenset()
     """What this deletion has removed, or given up after its deadline."""
-
-    @property
-    def drifted(self) -> bool:
-        """Whether objects differ from the deployed release so that the pipeline does not run."""
-        return bool(self.missing or self.rescaled)

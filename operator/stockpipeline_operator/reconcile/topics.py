@@ -1,6 +1,7 @@
 """Makes the pipeline's Kafka topics, and takes them away again."""
 
 from stockpipeline_operator.kafka_topics import KafkaFailure
+from stockpipeline_operator.reconcile.endpoints import kafka_servers
 from stockpipeline_operator.reconcile.state import Cleanup
 from stockpipeline_operator.reconcile.work import Work
 
@@ -14,15 +15,22 @@ def create(work: Work) -> None:
 
 
 def clean(work: Work) -> None:
-    """Delete topics and consumer group; after the deadline, say what is left behind and go on."""
+    """Delete topics and consumer group wherever they were made; after the deadline, say what is left behind.
+
+    A Kafka that does not answer does not keep the others from being cleaned.
+    """
     pipeline = work.pipeline
-    try:
-        work.tools.kafka.delete(pipeline.kafka, pipeline.names)
-    except KafkaFailure as error:
-        if not work.desired.deadline_passed:
-            raise
+    failures = []
+    for servers in kafka_servers(pipeline):
+        try:
+            work.tools.kafka.delete(servers, pipeline.names)
+        except KafkaFailure as error:
+            failures.append(error)
+    if failures and not work.desired.deadline_passed:
+        raise type(failures[0])("; ".join(map(str, failures)))
+    for failure in failures:
         note = (
-            f"{error}; gave up: the topics {pipeline.names.prefix}.* and the consumer group "
+            f"{failure}; gave up: the topics {pipeline.names.prefix}.* and the consumer group "
             f"{pipeline.names.consumer_group} may be left behind"
         )
         work.tools.events.record(pipeline, "Warning", "KafkaNotCleaned", note)

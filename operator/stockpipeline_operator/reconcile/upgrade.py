@@ -1,7 +1,7 @@
 """Makes the next revision of a pipeline's release."""
 
 from stockpipeline_operator.helm.releases import FieldConflict
-from stockpipeline_operator.reconcile.adopt import apply
+from stockpipeline_operator.reconcile.adopt import apply, marked
 from stockpipeline_operator.reconcile.work import Work
 
 
@@ -14,11 +14,11 @@ def upgrade(work: Work) -> None:
     pipeline, tools = work.pipeline, work.tools
     arguments = (pipeline.namespace, pipeline.name, pipeline.values, pipeline.digest)
     try:
-        made = tools.releases.upgrade(*arguments)
+        revision = tools.releases.upgrade(*arguments)
     except FieldConflict as conflict:
         for wanted in tools.chart.render(pipeline.values, pipeline.name, pipeline.namespace):
-            apply(tools.client, wanted, pipeline.namespace, pipeline.name)
+            apply(tools.client, marked(wanted, pipeline.namespace, pipeline.name))
         tools.metrics.drift_corrections.inc()
         tools.events.record(pipeline, "Warning", "EditsOverwritten", f"took back edited fields: {conflict}")
-        made = tools.releases.upgrade(*arguments)
-    tools.events.record(pipeline, "Normal", "Upgraded", f"upgraded to revision {made.revision}")
+        revision = tools.releases.upgrade(*arguments)
+    tools.events.record(pipeline, "Normal", "Upgraded", f"upgraded to revision {revision}")

@@ -1,12 +1,17 @@
 """What a step gets: the pipeline, what was observed, and the tools to change things with."""
 
-from dataclasses import dataclass
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from stockpipeline_operator.helm.chart import PipelineChart
 from stockpipeline_operator.helm.releases import HelmReleases
 from stockpipeline_operator.kafka_topics import KafkaTopics
 from stockpipeline_operator.kube.client import KubeClient
 from stockpipeline_operator.metrics import OperatorMetrics
+from stockpipeline_operator.reconcile.attempts import Attempts
+from stockpipeline_operator.reconcile.contents import Revisions
+from stockpipeline_operator.reconcile.corrections import Corrections, utc_now
 from stockpipeline_operator.reconcile.events import Events
 from stockpipeline_operator.reconcile.pipeline import Pipeline
 from stockpipeline_operator.reconcile.state import Cleanup, Desired, Observed
@@ -22,6 +27,10 @@ class Tools:
     kafka: KafkaTopics
     events: Events
     metrics: OperatorMetrics
+    revisions: Revisions
+    corrections: Corrections
+    attempts: Attempts
+    now: Callable[[], datetime.datetime] = utc_now
 
 
 @dataclass
@@ -33,3 +42,5 @@ class Work:
     desired: Desired
     observed: Observed
     cleaned: frozenset[Cleanup] = frozenset()
+    corrected: list[str] = field(default_factory=list)
+    """What was put right in this pass, each as a sentence."""

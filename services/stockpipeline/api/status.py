@@ -19,6 +19,7 @@ class ConditionType(StrEnum):
     READY = "Ready"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
+    DRIFTED = "Drifted"
 
 
 class ConditionStatus(StrEnum):
@@ -33,7 +34,7 @@ class Condition(ApiModel):
     """One aspect of the pipeline's state, in the form that `kubectl wait` understands."""
 
     type: Annotated[str, Field(min_length=1, max_length=316)]
-    """Name of the condition: Ready, Reconciling or Stalled."""
+    """Name of the condition, such as Ready."""
 
     status: ConditionStatus
     """Whether the condition holds: True, False or Unknown."""
@@ -80,6 +81,35 @@ class Release(ApiModel):
     """Digest of the chart and the values that the revision was made from."""
 
 
+class FailedRollout(ApiModel):
+    """A revision that did not become ready, until its spec changes or a later attempt succeeds."""
+
+    digest: str
+    """Digest of the revision that failed."""
+
+    revision: int
+    """Revision that failed."""
+
+    message: str
+    """What kept it from becoming ready."""
+
+    attempts: int
+    """How often this digest has failed."""
+
+    retry_at: datetime.datetime
+    """When the same is tried again; a change of the spec is tried at once."""
+
+
+class Endpoints(ApiModel):
+    """Where the pipeline has made something outside Kubernetes, also if the spec names other places now."""
+
+    kafka: tuple[str, ...] = Field(default_factory=tuple)
+    """Bootstrap servers of the Kafka clusters that have topics of the pipeline."""
+
+    redis: tuple[str, ...] = Field(default_factory=tuple)
+    """URLs of the Redis servers that have keys of the pipeline."""
+
+
 class StockPipelineStatus(ApiModel):
     """What the operator found and did."""
 
@@ -87,7 +117,7 @@ class StockPipelineStatus(ApiModel):
     """Generation of the spec that this status describes."""
 
     conditions: Annotated[tuple[Condition, ...], Unique("type")] = Field(default_factory=tuple)
-    """Ready, Reconciling and Stalled, each with a reason and a sentence."""
+    """Ready, Reconciling, Stalled and Drifted, each with a reason and a sentence."""
 
     symbols: int | None = None
     """How many symbols the pipeline follows."""
@@ -97,3 +127,12 @@ class StockPipelineStatus(ApiModel):
 
     release: Release | None = None
     """The Helm release that the pipeline became."""
+
+    good_digest: str | None = None
+    """Digest of the last revision of which every workload was ready: what a failed rollout goes back to."""
+
+    endpoints: Endpoints | None = None
+    """What a deletion has to clean up outside Kubernetes."""
+
+    failed_rollout: FailedRollout | None = None
+    """The newest rollout, where it failed."""

@@ -6,6 +6,7 @@ writing a Deployment's status (`Cluster.rolled_out`).
 
 from __future__ import annotations
 
+import datetime
 import json
 import time
 import urllib.error
@@ -25,6 +26,7 @@ from stockpipeline_operator.kube.resources import (
     DEPLOYMENT,
     EVENT,
     LEASE,
+    POD,
     SECRET,
     STOCK_PIPELINE,
     ResourceType,
@@ -145,7 +147,44 @@ class Cluster:
                 ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), replicas
             )
             path = DEPLOYMENT.path(namespace, deployment["metadata"]["name"], "status")
-            self.client.merge(path, {"status": {**status, **counts}})
+            self.client.merge(path, {"status": {**status, **counts, "conditions": None}})
+
+    def given_up(self, name: str, component: str, last_words: str, namespace: str = "default") -> None:
+        """Write what Kubernetes does when a component's container fails until the progress deadline."""
+        path = DEPLOYMENT.path(namespace, f"{name}-{component}")
+        deployment = self.client.get(path)
+        assert deployment is not None
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        condition = {
+            "type": "Progressing",
+            "status": "False",
+            "reason": "ProgressDeadlineExceeded",
+            "lastUpdateTime": now,
+            "lastTransitionTime": now,
+        }
+        status = {"observedGeneration": deployment["metadata"]["generation"], "conditions": [condition]}
+        status |= dict.fromkeys(("replicas", "updatedReplicas", "unavailableReplicas"), 1)
+        status |= {"readyReplicas": None, "availableReplicas": None}
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        container = {"name": component, "image": "localhost/x:1", "imageID": "", "ready": False}
+        ended = {"exitCode": 1, "message": last_words}
+        container |= {"restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+        container |= {"lastState": {"terminated": ended}}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"{name}-{component}-pod", "namespace": namespace, "labels": labels},
+            "spec": {
+                "serviceAccountName": name,
+                "containers": [{"name": component, "image": "localhost/x:1"}],
+            },
+        }
+        self.client.apply(POD.path(namespace, pod["metadata"]["name"]), pod, "tests")
+        self.client.merge(
+            POD.path(namespace, pod["metadata"]["name"], "status"),
+            {"status": {"containerStatuses": [container]}},
+        )
+        self.client.merge(f"{path}/status", {"status": status})
 
     def settled(self, name: str, namespace: str = "default") -> None:
         """Wait until the release is what the spec says, play the kubelet, and wait for Ready."""

@@ -40,22 +40,6 @@ def test_a_deleted_object_comes_back_as_it_was(
     assert cluster.releases(name) == [(1, "deployed")], "put back from the revision that is deployed"
 
 
-def test_a_pipeline_scaled_by_hand_goes_back_to_its_size(cluster: Cluster, operator: Operator) -> None:
-    cluster.apply(pipeline("scaled"))
-    cluster.settled("scaled")
-    cluster.server.kubectl("scale", "deployment/scaled-producer", "--replicas=0")
-
-    eventually(
-        lambda: {one["spec"]["replicas"] for one in cluster.owned(DEPLOYMENT, "scaled")} == {1},
-        "the replicas to come back",
-        seconds=10,
-    )
-    cluster.settled("scaled")
-    assert cluster.releases("scaled") == [(1, "deployed")]
-    notes = [note for reason, note in cluster.events("scaled") if reason == "Restored"]
-    assert notes == ["Deployment scaled-producer was scaled by hand and is back at 1 replicas"]
-
-
 def test_a_broken_spec_does_not_stop_the_healing_of_what_runs(cluster: Cluster, operator: Operator) -> None:
     cluster.apply(pipeline("mended"))
     cluster.settled("mended")
@@ -63,26 +47,6 @@ def test_a_broken_spec_does_not_stop_the_healing_of_what_runs(cluster: Cluster, 
     cluster.has_reason("mended", "InvalidRule")
     cluster.server.kubectl("delete", "deployment", "mended-producer")
     eventually(lambda: cluster.get(DEPLOYMENT, "mended-producer"), "the Deployment to come back", seconds=10)
-
-
-def test_an_edit_of_an_owned_object_does_not_block_upgrades(cluster: Cluster, operator: Operator) -> None:
-    cluster.apply(pipeline("meddled"))
-    cluster.settled("meddled")
-    cluster.server.kubectl("set", "image", "deployment/meddled-detector", "detector=localhost/other:1")
-    cluster.server.kubectl(
-        "patch", "configmap", "meddled-config", "--type=merge", '-p={"data":{"pipeline.json":"{}"}}'
-    )
-
-    cluster.edit("meddled", {"universe": {"symbols": ["MSFT"]}})
-    cluster.settled("meddled")
-    detector = cluster.get(DEPLOYMENT, "meddled-detector")
-    assert detector is not None
-    (container,) = detector["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "localhost/stockpipeline/services:test"
-    assert cluster.config("meddled")["spec"]["universe"]["symbols"] == ["MSFT"]
-    managers = {(one["manager"], one["operation"]) for one in detector["metadata"]["managedFields"]}
-    assert ("stockpipeline-operator", "Apply") in managers
-    assert "EditsOverwritten" in [reason for reason, _ in cluster.events("meddled")]
 
 
 @pytest.mark.parametrize("status", ["pending-install", "pending-upgrade", "pending-rollback"])

@@ -17,7 +17,7 @@ def test_a_pipeline_becomes_a_release_with_topics(cluster: Cluster, operator: Op
     cluster.apply(pipeline("made", kafka={"partitions": 2}))
 
     message = cluster.has_reason("made", "WorkloadsStarting")
-    assert message == "detector 0/1 ready; producer 0/1 ready"
+    assert message == "producer 0/1 ready; detector 0/1 ready"
     assert cluster.condition("made", "Reconciling")[0] == "True"
     assert cluster.releases("made") == [(1, "deployed")]
     assert cluster.config("made")["spec"]["kafka"]["bootstrapServers"] == kafka
@@ -31,6 +31,7 @@ def test_a_pipeline_becomes_a_release_with_topics(cluster: Cluster, operator: Op
         "Ready": "True",
         "Reconciling": "False",
         "Stalled": "False",
+        "Drifted": "False",
     }
     assert status["components"] == [
         {"name": "detector", "kind": "Deployment", "ready": 1, "desired": 1},

@@ -12,6 +12,7 @@ from stockpipeline_operator.reconcile.decide import Rest, Step, decide
 from stockpipeline_operator.reconcile.state import (
     Cleanup,
     Desired,
+    Drift,
     ObjectRef,
     Observed,
     Problem,
@@ -24,13 +25,15 @@ WANTED = Desired(digest="new")
 SUSPENDED = replace(WANTED, suspended=True)
 BROKEN = Desired(digest="", problems=(Problem("InvalidRule", "no"),))
 FRESH = replace(WANTED, has_finalizer=False)
+UNRECORDED = replace(WANTED, endpoints_recorded=False)
 DELETED = replace(WANTED, deleting=True)
 LATE = replace(DELETED, deadline_passed=True)
 
 NO_KAFKA = Topics(unreachable="Kafka at x cannot be reached")
 NO_TOPICS = Topics(missing=("a.b.ticks",))
 OTHER_TOPICS = Topics(mismatched=("topic a.b.ticks has 2 partitions",))
-LOST = (ObjectRef("Deployment", "demo-producer"),)
+LOST = (Drift(ObjectRef("Deployment", "demo-producer")),)
+EDITED = (Drift(ObjectRef("Deployment", "demo-producer"), (("f:spec", "f:replicas"),)),)
 ALL_CLEAN = frozenset(Cleanup)
 GIVEN_UP = frozenset({Cleanup.RELEASE})
 
@@ -44,6 +47,14 @@ OLD = Observed(release=release(digest="old"))
 FAILED = Observed(release=release(ReleaseStatus.FAILED))
 FOREIGN = Observed(release=release(digest=""))
 NOTHING = Observed()
+GOOD = replace(release(ReleaseStatus.SUPERSEDED, "good"), revision=1)
+KNOWN_GOOD = replace(WANTED, good_digest="good")
+BAD = Observed(release=release(), failure="detector 0/1 ready", good=GOOD)
+REFUSED = replace(BAD, release=release(ReleaseStatus.FAILED))
+CUT_OFF = replace(BAD, release=release(ReleaseStatus.FAILED, "good"))
+DUE = replace(KNOWN_GOOD, failed=("new", 3), retry_due=True)
+CONDEMNED = replace(KNOWN_GOOD, failed=("new", 3))
+BACK = Observed(release=replace(release(digest="good"), revision=4), good=GOOD)
 PENDING = [status for status in ReleaseStatus if status.pending]
 
 TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
@@ -52,30 +63,50 @@ TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
     ("a suspended one needs no Kafka to be made", replace(FRESH, suspended=True),
      replace(NOTHING, topics=NO_KAFKA), Step.ADD_FINALIZER),
     ("a release is never left unmarked", FRESH, replace(CURRENT, topics=NO_KAFKA), Step.ADD_FINALIZER),
+    ("where it makes things is written down first", UNRECORDED, NOTHING, Step.RECORD_ENDPOINTS),
+    ("also when it moves", UNRECORDED, OLD, Step.RECORD_ENDPOINTS),
     ("topics come before workloads", WANTED, replace(NOTHING, topics=NO_TOPICS), Step.CREATE_TOPICS),
     ("nothing starts without Kafka", WANTED, replace(NOTHING, topics=NO_KAFKA), Rest.BLOCKED),
     ("then the release", WANTED, NOTHING, Step.INSTALL),
     ("all is as it should be", WANTED, CURRENT, Rest.SETTLED),
     ("chart or values changed", WANTED, OLD, Step.UPGRADE),
     ("the same values failed before", WANTED, FAILED, Step.UPGRADE),
-    ("an object is gone", WANTED, replace(CURRENT, missing=LOST), Step.RESTORE),
-    ("what ran runs on before it is upgraded", WANTED, replace(OLD, missing=LOST), Step.RESTORE),
-    ("an upgrade that Kafka blocks", WANTED, replace(OLD, missing=LOST, topics=NO_KAFKA), Step.RESTORE),
-    ("a spec with problems restores as well", BROKEN, replace(OLD, missing=LOST), Step.RESTORE),
-    ("topics of another number do not stop it", WANTED, replace(OLD, missing=LOST, topics=OTHER_TOPICS),
+    ("an object is gone", WANTED, replace(CURRENT, drifts=LOST), Step.RESTORE),
+    ("what ran runs on before it is upgraded", WANTED, replace(OLD, drifts=LOST), Step.RESTORE),
+    ("an upgrade that Kafka blocks", WANTED, replace(OLD, drifts=LOST, topics=NO_KAFKA), Step.RESTORE),
+    ("a spec with problems restores as well", BROKEN, replace(OLD, drifts=LOST), Step.RESTORE),
+    ("topics of another number do not stop it", WANTED, replace(OLD, drifts=LOST, topics=OTHER_TOPICS),
      Step.RESTORE),
-    ("a Deployment was scaled by hand", WANTED, replace(CURRENT, rescaled=LOST), Step.RESTORE),
-    ("nothing is restored unmarked", FRESH, replace(CURRENT, missing=LOST), Step.ADD_FINALIZER),
-    ("nor what is not ours", WANTED, replace(FOREIGN, missing=LOST), Rest.STALLED),
-    ("nor what failed", WANTED, replace(FAILED, missing=LOST), Step.UPGRADE),
+    ("an object was edited", WANTED, replace(CURRENT, drifts=EDITED), Step.RESTORE),
+    ("nothing is restored unmarked", FRESH, replace(CURRENT, drifts=LOST), Step.ADD_FINALIZER),
+    ("nor what is not ours", WANTED, replace(FOREIGN, drifts=LOST), Rest.STALLED),
+    ("nor what failed", WANTED, replace(FAILED, drifts=LOST), Step.UPGRADE),
     ("topics of another: this one made nothing", FRESH, replace(NOTHING, topics=OTHER_TOPICS), Rest.STALLED),
-    ("restoring needs no Kafka", WANTED, replace(CURRENT, missing=LOST, topics=NO_KAFKA), Step.RESTORE),
+    ("restoring needs no Kafka", WANTED, replace(CURRENT, drifts=LOST, topics=NO_KAFKA), Step.RESTORE),
     ("Kafka goes away", WANTED, replace(CURRENT, topics=NO_KAFKA), Rest.BLOCKED),
     ("a topic was deleted", WANTED, replace(CURRENT, topics=NO_TOPICS), Step.CREATE_TOPICS),
     ("topics of somebody else", WANTED, replace(NOTHING, topics=OTHER_TOPICS), Rest.STALLED),
     ("an upgrade waits for Kafka", WANTED, replace(OLD, topics=NO_KAFKA), Rest.BLOCKED),
     ("suspending does not", SUSPENDED, replace(OLD, topics=NO_KAFKA), Step.UPGRADE),
     ("a suspended pipeline needs no topics", SUSPENDED, replace(CURRENT, topics=NO_TOPICS), Rest.SETTLED),
+    ("a lock that may be held", WANTED, Observed(release=release(PENDING[0]), locked=True), Rest.LOCKED),
+    ("a rollout that failed is recorded", KNOWN_GOOD, BAD, Step.CONDEMN),
+    ("then goes back", CONDEMNED, BAD, Step.ROLL_BACK),
+    ("also when going back was cut off", CONDEMNED, CUT_OFF, Step.ROLL_BACK),
+    ("and stays there", CONDEMNED, BACK, Rest.ROLLED_BACK),
+    ("until it is time", DUE, BACK, Step.UPGRADE),
+    ("the next attempt is on its way", DUE, replace(BAD, failure=None), Rest.SETTLED),
+    ("it failed as well", replace(CONDEMNED, failed=("new", 1), retry_due=True), BAD, Step.CONDEMN),
+    ("a corrected spec is tried at once", replace(CONDEMNED, digest="newer"), BACK, Step.UPGRADE),
+    ("also before it went back", replace(CONDEMNED, digest="newer"), BAD, Step.UPGRADE),
+    ("a first one has nothing to go back to", WANTED, replace(BAD, good=None), Rest.SETTLED),
+    ("nor one whose history is gone", KNOWN_GOOD, replace(BAD, good=None), Rest.SETTLED),
+    ("what ran well is never condemned", replace(KNOWN_GOOD, good_digest="new"), replace(BAD, good=release()),
+     Rest.SETTLED),
+    ("without Kafka nothing is condemned", KNOWN_GOOD, replace(BAD, topics=NO_KAFKA), Rest.BLOCKED),
+    ("refused again and again", KNOWN_GOOD, REFUSED, Step.CONDEMN),
+    ("suspending what failed", replace(CONDEMNED, digest="asleep", suspended=True), BACK, Step.UPGRADE),
+    ("what drifts while the good one runs", CONDEMNED, replace(BACK, drifts=LOST), Step.RESTORE),
     ("a spec with problems", BROKEN, NOTHING, Rest.STALLED),
     ("what runs is kept", BROKEN, OLD, Rest.STALLED),
     ("even a broken new resource is not marked", replace(BROKEN, has_finalizer=False), NOTHING, Rest.STALLED),
@@ -112,6 +143,8 @@ def after(step: Step, desired: Desired, observed: Observed) -> tuple[Desired, Ob
             return replace(desired, has_finalizer=True), observed
         case Step.REMOVE_FINALIZER:
             return replace(desired, has_finalizer=False), observed
+        case Step.RECORD_ENDPOINTS:
+            return replace(desired, endpoints_recorded=True), observed
         case Step.UNLOCK:
             assert observed.release is not None
             return desired, replace(observed, release=replace(observed.release, status=ReleaseStatus.FAILED))
@@ -119,11 +152,19 @@ def after(step: Step, desired: Desired, observed: Observed) -> tuple[Desired, Ob
             return desired, replace(observed, topics=Topics())
         case Step.INSTALL | Step.UPGRADE:
             made = release(digest=desired.digest)
-            return desired, replace(observed, release=made, missing=(), rescaled=())
+            return desired, replace(observed, release=made, drifts=(), failure=None)
         case Step.RESTORE:
-            return desired, replace(observed, missing=(), rescaled=())
+            return desired, replace(observed, drifts=())
+        case Step.CONDEMN:
+            assert observed.release is not None
+            record = (observed.release.digest, observed.release.revision)
+            return replace(desired, failed=record, retry_due=False), observed
+        case Step.ROLL_BACK:
+            assert observed.good is not None
+            back = replace(observed.good, status=ReleaseStatus.DEPLOYED, revision=10)
+            return desired, replace(observed, release=back, good=back, failure=None, drifts=())
         case Step.UNINSTALL:
-            return desired, replace(observed, release=None, missing=())
+            return desired, replace(observed, release=None, drifts=())
         case Step.CLEAN_KAFKA:
             return desired, replace(observed, cleaned=observed.cleaned | {Cleanup.KAFKA})
         case Step.CLEAN_REDIS:
@@ -135,17 +176,19 @@ releases = st.none() | st.builds(
     name=st.just("demo"),
     revision=st.integers(1, 9),
     status=st.sampled_from(ReleaseStatus),
-    digest=st.sampled_from(["new", "old", ""]),
+    digest=st.sampled_from(["new", "old", "good", ""]),
 )
 situations = st.builds(
     Observed,
     release=releases,
     topics=st.sampled_from([Topics(), NO_TOPICS, OTHER_TOPICS, NO_KAFKA]),
-    missing=st.sampled_from([(), LOST]),
-    rescaled=st.sampled_from([(), LOST]),
+    drifts=st.sampled_from([(), LOST, EDITED]),
     pods_left=st.integers(0, 2),
+    locked=st.booleans(),
+    failure=st.none() | st.just("detector 0/1 ready"),
+    good=st.none() | st.just(GOOD),
 )
-wishes = st.sampled_from([WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE])
+wishes = st.sampled_from([WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE, UNRECORDED, KNOWN_GOOD, CONDEMNED])
 
 
 @given(wishes, situations)
@@ -159,8 +202,12 @@ def test_from_every_situation_the_steps_come_to_rest(desired: Desired, observed:
     assert isinstance(decision, Rest)
     if decision is Rest.SETTLED:
         assert observed.release is not None
-        assert (observed.release.status, observed.release.digest) == (ReleaseStatus.DEPLOYED, "new")
-        assert not observed.drifted
+        assert observed.release.status is ReleaseStatus.DEPLOYED
+        assert observed.release.digest == "new"
+    if decision is Rest.ROLLED_BACK:
+        assert observed.release is not None
+        assert (observed.release.status, observed.release.digest) == (ReleaseStatus.DEPLOYED, "good")
+        assert not observed.drifts
     if desired.deadline_passed:
         assert decision is Rest.GONE, "nothing may hold a deletion for ever"
 
@@ -168,5 +215,13 @@ def test_from_every_situation_the_steps_come_to_rest(desired: Desired, observed:
 @given(wishes, situations)
 def test_a_release_that_is_not_ours_is_never_touched(desired: Desired, observed: Observed) -> None:
     if observed.release is not None and not observed.release.ours:
-        touching = {Step.UNLOCK, Step.INSTALL, Step.UPGRADE, Step.RESTORE, Step.UNINSTALL}
+        touching = {
+            Step.UNLOCK,
+            Step.INSTALL,
+            Step.UPGRADE,
+            Step.RESTORE,
+            Step.UNINSTALL,
+            Step.CONDEMN,
+            Step.ROLL_BACK,
+        }
         assert decide(desired, observed) not in touching

@@ -13,8 +13,10 @@ from stockpipeline_operator.helm import storage
 from stockpipeline_operator.kafka_topics import topic_config
 from stockpipeline_operator.kube.resources import DEPLOYMENT, STOCK_PIPELINE
 from stockpipeline_operator.reconcile import pod_troubles
+from stockpipeline_operator.reconcile.contents import Part
 from stockpipeline_operator.reconcile.observe import compare_topics, workload
 from stockpipeline_operator.reconcile.problems import find_problems
+from stockpipeline_operator.reconcile.state import ObjectRef
 from stockpipeline_operator.settings import Settings, SettingsError
 
 PREFIX = "STOCKPIPELINE_OPERATOR_"
@@ -109,6 +111,9 @@ def test_every_topic_keeps_records_by_arrival(topic: Topic) -> None:
     assert ("retention.ms" in config) is not topic.compacted
 
 
+PART = Part(ObjectRef("Deployment", "demo-detector"), 1, ("producer",))
+
+
 def deployment(generation: int, status: dict[str, int]) -> dict[str, Any]:
     labels = {"app.kubernetes.io/component": "detector"}
     return {
@@ -131,13 +136,35 @@ def deployment(generation: int, status: dict[str, int]) -> dict[str, Any]:
     ids=["no status", "rolled out", "not seen", "not ready", "old pods", "old pods beside new"],
 )
 def test_a_deployment_is_done_when_its_newest_version_is_ready(status: dict[str, int], done: bool) -> None:
-    assert workload(deployment(2, status), 1).done is done
+    assert workload(deployment(2, status), PART).done is done
+
+
+def test_a_size_that_is_left_to_an_autoscaler_is_the_live_one() -> None:
+    scaled = deployment(2, {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3})
+    scaled["spec"]["replicas"] = 3
+    found = workload(scaled, Part(PART.ref, None))
+    assert (found.desired, found.done) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason", "since"),
+    [
+        (2, "ProgressDeadlineExceeded", "2026-01-01T00:05:00Z"),
+        (2, "ReplicaSetUpdated", None),
+        (1, "ProgressDeadlineExceeded", None),
+    ],
+    ids=["given up", "on its way", "of an earlier version"],
+)
+def test_kubernetes_says_when_it_gave_up(seen: int, reason: str, since: str | None) -> None:
+    condition = {"type": "Progressing", "reason": reason, "lastUpdateTime": "2026-01-01T00:05:00Z"}
+    found = workload(deployment(2, {"observedGeneration": seen, "conditions": [condition]}), PART)  # type: ignore[dict-item]
+    assert found.stuck_since == since
 
 
 def test_a_deployment_scaled_to_zero_by_hand_is_not_done() -> None:
     scaled = deployment(2, {"observedGeneration": 2})
     scaled["spec"]["replicas"] = 0
-    found = workload(scaled, 1)
+    found = workload(scaled, PART)
     assert (found.desired, found.ready, found.done) == (1, 0, False)
 
 
