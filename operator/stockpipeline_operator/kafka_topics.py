@@ -99,7 +99,7 @@ class KafkaTopics:
             if name in set(topics)
         ]
         made = self._cluster(servers).admin.create_topics(wanted, request_timeout=_REQUEST_SECONDS)
-        _await(servers, (("create topic", made, KafkaError.TOPIC_ALREADY_EXISTS),))
+        await_answers(servers, (("create topic", made, KafkaError.TOPIC_ALREADY_EXISTS),))
         self._look_again(servers)
 
     def delete(self, servers: str, names: PipelineNames) -> None:
@@ -115,7 +115,7 @@ class KafkaTopics:
         topics = [name for name in names.topics.values() if name in existing]
         deleted = admin.delete_topics(topics, request_timeout=_REQUEST_SECONDS) if topics else {}
         try:
-            _await(
+            await_answers(
                 servers,
                 (
                     ("delete consumer group", groups, KafkaError.GROUP_ID_NOT_FOUND),
@@ -159,7 +159,7 @@ def _client_settings(servers: str) -> dict[str, str | int | float | bool]:
     }
 
 
-def _await(servers: str, requests: Iterable[tuple[str, dict[str, Future[Any]], int]]) -> None:
+def await_answers(servers: str, requests: Iterable[tuple[str, dict[str, Future[Any]], int]]) -> None:
     """Wait for the answers to (what, name → answer, the error that is fine), and tell every bad one."""
     failed: list[str] = []
     silent: list[str] = []

@@ -18,6 +18,7 @@ from stockpipeline_operator.reconcile.ownership import Path
 from stockpipeline_operator.reconcile.state import ObjectRef, Release
 
 _KEPT_WHOLE = 16
+COMPONENT_LABEL = "app.kubernetes.io/component"
 # The chart says with it which components a workload needs, separated by spaces.
 AFTER_ANNOTATION = f"{GROUP}/after"
 
@@ -29,6 +30,8 @@ class Part:
     ref: ObjectRef
     replicas: int | None
     """How many the release asks for; None where it leaves that to others, or the object runs nothing."""
+    component: str = ""
+    """Which component of the pipeline it is; empty where it runs nothing."""
     after: tuple[str, ...] = ()
     """The components that it comes after."""
 
@@ -102,8 +105,10 @@ def _part(wanted: Object) -> Part:
     ref = ObjectRef.of(wanted)
     if ref.kind not in WORKLOADS:
         return Part(ref, None)
-    after = wanted["metadata"].get("annotations", {}).get(AFTER_ANNOTATION, "")
-    return Part(ref, wanted["spec"].get("replicas"), tuple(after.split()))
+    metadata = wanted["metadata"]
+    after = metadata.get("annotations", {}).get(AFTER_ANNOTATION, "")
+    component = metadata.get("labels", {}).get(COMPONENT_LABEL, ref.name)
+    return Part(ref, wanted["spec"].get("replicas"), component, tuple(after.split()))
 
 
 def _fingerprint(owned: Object) -> int:

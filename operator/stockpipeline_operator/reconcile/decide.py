@@ -86,13 +86,14 @@ def _decide_revision(
     desired: Desired, observed: Observed, release: Release, *, deployed: bool
 ) -> Step | Rest:
     """Forward to the spec's revision, or back to the last good one where that has failed."""
-    if observed.good is not None and release.digest != desired.good_digest:
-        condemned = desired.failed == (release.digest, release.revision)
-        if release.digest == desired.digest and observed.failure is not None and not condemned:
+    good = observed.good
+    if good is not None:
+        failed = release.digest == desired.digest != good.digest and observed.failure is not None
+        if failed and desired.failed != (release.digest, release.revision):
             return Step.CONDEMN
-    if observed.good is not None and desired.failed[0] == desired.digest and not desired.retry_due:
-        # Also where the way back was interrupted. Never back to a suspended revision: those are never good.
-        return Rest.ROLLED_BACK if deployed and release.digest == desired.good_digest else Step.ROLL_BACK
+        if desired.failed[0] == desired.digest and not desired.retry_due:
+            # Also where the way back was interrupted. Never to a suspended revision: none of them is good.
+            return Rest.ROLLED_BACK if deployed and release.digest == good.digest else Step.ROLL_BACK
     return Rest.SETTLED if deployed and release.digest == desired.digest else Step.UPGRADE
 
 

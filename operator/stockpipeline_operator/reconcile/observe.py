@@ -28,7 +28,6 @@ from stockpipeline_operator.reconcile.state import (
 )
 
 _MOST_FIELDS_NAMED = 5
-_COMPONENT_LABEL = "app.kubernetes.io/component"
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,9 @@ class Observer:
         return Observed(release=release, pods_left=len(self.pods(pipeline)), cleaned=cleaned)
 
     def _failure(self, pipeline: Pipeline, release: Release, workloads: Iterable[Workload]) -> str | None:
-        stuck = [
-            one for one in workloads if one.stuck_since is not None and one.stuck_since >= release.made_at
-        ]
+        stuck = [one for one in workloads if not one.done and one.stuck_since is not None]
+        # A mark that is older than the revision was made for the one before it.
+        stuck = [one for one in stuck if str(one.stuck_since) >= release.made_at]
         if not stuck:
             return self.attempts.refusal(pipeline.key, release.digest)
         troubles = pod_troubles.describe(self.pods(pipeline))
@@ -190,7 +189,7 @@ def workload(found: Object, part: Part) -> Workload:
         and status.get("replicas", 0) == status.get("updatedReplicas", 0)
     )
     return Workload(
-        component=found["metadata"]["labels"][_COMPONENT_LABEL],
+        component=part.component,
         name=found["metadata"]["name"],
         desired=desired,
         ready=int(status.get("readyReplicas", 0)),

@@ -114,7 +114,6 @@ class Pipeline:
                 and self.redis in reported.endpoints.redis
             ),
             deleting=self.deleting,
-            good_digest=reported.good_digest or "",
             failed=(failed.digest, failed.revision) if failed is not None else ("", 0),
             retry_due=failed is not None and now >= failed.retry_at,
             deadline_passed=passed,

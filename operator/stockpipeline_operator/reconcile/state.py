@@ -64,8 +64,6 @@ class Desired:
     endpoints_recorded: bool = True
     """Whether the status names the Kafka and the Redis of the spec among those that a deletion cleans up."""
     deleting: bool = False
-    good_digest: str = ""
-    """Digest of the last revision that ran well; empty where none did yet."""
     failed: tuple[str, int] = ("", 0)
     """Digest and number of the revision that failed last."""
     retry_due: bool = False

@@ -80,7 +80,7 @@ def _running(observed: Observed, troubles: Mapping[str, str]) -> Verdict:
         running = ", ".join(f"{one.component} {one.ready}/{one.desired}" for one in workloads)
         return Verdict("Running", f"all workloads are ready: {running}", ready=True)
     message = "; ".join(progress(one, troubles) for one in starting)
-    if observed.failure is not None:
+    if observed.failure is not None and observed.good is None:
         message = f"{observed.failure}. There is no earlier revision to go back to: correct the spec"
         return Verdict("RolloutFailed", message, stalled=True, warning=True)
     for one in starting:

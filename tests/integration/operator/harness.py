@@ -101,6 +101,10 @@ class Cluster:
         assert found is not None, f"StockPipeline {namespace}/{name} does not exist"
         return found
 
+    def known_pipelines(self) -> int:
+        """How many pipelines there are in the namespaces of all tests."""
+        return len(list(self.client.list(STOCK_PIPELINE.path(None), metadata_only=True)))
+
     def condition(self, name: str, type_: str = "Ready", namespace: str = "default") -> tuple[str, str, str]:
         """(status, reason, message) of a condition for the newest spec."""
         found = self.pipeline(name, namespace)
@@ -237,6 +241,7 @@ class Operator(ServerProcess):
         namespaces: str = "",
         instance: str = "operator",
         after_kill: Callable[[], None] = lambda: None,
+        chart: Path = REPO / "charts" / "stockpipeline",
     ) -> None:
         self.instance = instance
         self._after_kill = after_kill
@@ -245,7 +250,7 @@ class Operator(ServerProcess):
             "KUBECONFIG": kubeconfig,
             "STOCKPIPELINE_INSTANCE": instance,
             "STOCKPIPELINE_HTTP_ADDRESS": self.address,
-            "STOCKPIPELINE_OPERATOR_CHART": REPO / "charts" / "stockpipeline",
+            "STOCKPIPELINE_OPERATOR_CHART": chart,
             "STOCKPIPELINE_OPERATOR_SERVICES_REPOSITORY": "localhost/stockpipeline/services",
             "STOCKPIPELINE_OPERATOR_SERVICES_TAG": "test",
             "STOCKPIPELINE_OPERATOR_KAFKA_BOOTSTRAP_SERVERS": kafka,
@@ -282,6 +287,14 @@ class Operator(ServerProcess):
             if sample == name + labels:
                 return float(value)
         return 0.0
+
+    def has_looked_at(self, pipelines: int) -> bool:
+        """Whether this process has made a pass over so many pipelines, each counted once."""
+        gauge = "stockpipeline_operator_pipelines"
+        found = (
+            self.metric(gauge, f'{{condition="Ready",status="{status}"}}') for status in ("True", "False")
+        )
+        return sum(found) >= pipelines
 
     def _is_up(self) -> bool:
         return self.read("/readyz")[0] == 200

@@ -47,7 +47,7 @@ EDITS: list[tuple[ResourceType, str, Any, str, str]] = [
         "strategic",
         f"{CONTAINER}.resources.limits.memory",
     ),
-    (CONFIG_MAP, "-config", {"data": {"pipeline.json": "{}"}}, "merge", "data.pipeline.json"),
+    (CONFIG_MAP, "-config", {"data": {"pipeline.json": "{}"}}, "merge", "data"),
     # The label by which it is found.
     (CONFIG_MAP, "-config", {"metadata": {"labels": {PIPELINE_LABEL: None}}}, "merge", "metadata.labels"),
     (CONFIG_MAP, "-config", {"metadata": {"ownerReferences": []}}, "merge", "metadata.ownerReferences"),
@@ -95,8 +95,8 @@ def test_an_edited_field_is_put_right(
     eventually(lambda: len(corrections(cluster, name)) > told, "an event")
     note = corrections(cluster, name)[-1]
     assert note.startswith(f"{resource.kind} {name + suffix} {field}")
+    eventually(lambda: note in cluster.condition(name, "Drifted")[2], "the condition")
     assert cluster.condition(name, "Drifted")[:2] == ("False", "Corrected")
-    assert note in cluster.condition(name, "Drifted")[2]
     assert cluster.releases(name) == [(1, "deployed")], "put right from the revision that is deployed"
 
 
@@ -149,6 +149,7 @@ def test_a_fight_slows_down_and_says_so(cluster: Cluster, operator: Operator) ->
     assert "after 3 corrections" in message
     # Nobody scales any more: the wait ends, and so does the fight.
     eventually(lambda: scaled(1), "the last correction")
+    cluster.rolled_out("contested")
     cluster.has_reason("contested", "Running")
     assert cluster.condition("contested", "Drifted")[:2] == ("False", "Corrected")
     after = operator.metric("stockpipeline_operator_drift_corrections_total")

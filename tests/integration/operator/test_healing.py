@@ -49,32 +49,34 @@ def test_a_broken_spec_does_not_stop_the_healing_of_what_runs(cluster: Cluster, 
     eventually(lambda: cluster.get(DEPLOYMENT, "mended-producer"), "the Deployment to come back", seconds=10)
 
 
-@pytest.mark.parametrize("status", ["pending-install", "pending-upgrade", "pending-rollback"])
-def test_a_release_that_a_kill_left_pending_is_freed(
-    cluster: Cluster, operator: Operator, status: str
-) -> None:
-    name = f"stuck-{status}"
-    cluster.apply(pipeline(name))
-    cluster.settled(name)
-    revision = 1
-    if status != "pending-install":
-        cluster.edit(name, {"universe": {"symbols": ["MSFT"]}})
+def test_releases_that_a_kill_left_pending_are_freed(cluster: Cluster, operator: Operator) -> None:
+    left = {"pending-install": 1, "pending-upgrade": 2, "pending-rollback": 2}
+    names = {status: f"stuck-{status}" for status in left}
+    for name in names.values():
+        cluster.apply(pipeline(name))
+    for name in names.values():
         cluster.settled(name)
-        revision = 2
+    for status, revision in left.items():
+        if revision == 2:
+            cluster.edit(names[status], {"universe": {"symbols": ["MSFT"]}})
+            cluster.settled(names[status])
 
     operator.kill()
-    path = SECRET.path("default", secret_name(name, revision))
-    stored = cluster.client.get(path)
-    assert stored is not None
-    cluster.client.replace(path, with_status(stored, status, "left by a kill"))
-    # Half of the objects were not made yet.
-    cluster.server.kubectl("delete", "deployment", f"{name}-producer")
+    for status, revision in left.items():
+        path = SECRET.path("default", secret_name(names[status], revision))
+        stored = cluster.client.get(path)
+        assert stored is not None
+        cluster.client.replace(path, with_status(stored, status, "left by a kill"))
+        # Half of the objects were not made yet.
+        cluster.server.kubectl("delete", "deployment", f"{names[status]}-producer")
     operator.start()
 
-    cluster.settled(name)
-    assert cluster.releases(name)[-1] == (revision + 1, "deployed")
-    assert {status for _, status in cluster.releases(name)[:-1]} <= {"failed", "superseded"}
-    assert cluster.get(DEPLOYMENT, f"{name}-producer") is not None
+    for status, revision in left.items():
+        name = names[status]
+        cluster.settled(name)
+        assert cluster.releases(name)[-1] == (revision + 1, "deployed")
+        assert {status for _, status in cluster.releases(name)[:-1]} <= {"failed", "superseded"}
+        assert cluster.get(DEPLOYMENT, f"{name}-producer") is not None
 
 
 def test_a_release_that_a_kill_left_uninstalling_is_made_anew(cluster: Cluster, operator: Operator) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stockpipeline_operator.helm.config_cache import ConfigCache
-from stockpipeline_operator.reconcile.contents import Revisions
+from stockpipeline_operator.reconcile.contents import Part, Revisions
 from stockpipeline_operator.reconcile.state import ObjectRef, Release, ReleaseStatus
 
 
@@ -48,7 +48,8 @@ class Releases:
     def manifest(self, *_: object) -> str:
         self.reads += 1
         return (
-            "kind: Deployment\nmetadata: {name: a}\nspec: {replicas: 2}\n---\n"
+            "kind: Deployment\nmetadata: {name: a, labels: {app.kubernetes.io/component: one},"
+            " annotations: {stockpipeline.dev/after: two three}}\nspec: {replicas: 2}\n---\n"
             "kind: Deployment\nmetadata: {name: scaled}\nspec: {}\n---\n"
             "kind: ConfigMap\nmetadata: {name: b}\n"
         )
@@ -64,11 +65,12 @@ def test_a_manifest_is_read_once_for_each_revision() -> None:
     for number in (1, 1, 2, 2):
         parts = revisions.contents("default", revision(number)).parts
     assert releases.reads == 2
-    assert [(part.ref, part.replicas, part.workload) for part in parts] == [
-        (ObjectRef("Deployment", "a"), 2, True),
-        (ObjectRef("Deployment", "scaled"), None, True),
-        (ObjectRef("ConfigMap", "b"), None, False),
-    ]
+    assert parts == (
+        Part(ObjectRef("Deployment", "a"), 2, "one", ("two", "three")),
+        Part(ObjectRef("Deployment", "scaled"), None, "scaled"),
+        Part(ObjectRef("ConfigMap", "b"), None),
+    )
+    assert [part.workload for part in parts] == [True, True, False]
 
 
 def test_what_was_found_good_is_good_until_the_fields_that_are_ours_change() -> None:

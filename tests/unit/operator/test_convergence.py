@@ -49,6 +49,7 @@ SETTINGS = Settings.from_environment(
             "SERVICES_TAG": "1",
             "KAFKA_BOOTSTRAP_SERVERS": FIRST_KAFKA,
             "REDIS_URL": "redis://redis:6379/0",
+            "LEASE": "system/operator",
         }.items()
     }
 )

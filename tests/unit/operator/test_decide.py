@@ -48,12 +48,11 @@ FAILED = Observed(release=release(ReleaseStatus.FAILED))
 FOREIGN = Observed(release=release(digest=""))
 NOTHING = Observed()
 GOOD = replace(release(ReleaseStatus.SUPERSEDED, "good"), revision=1)
-KNOWN_GOOD = replace(WANTED, good_digest="good")
 BAD = Observed(release=release(), failure="detector 0/1 ready", good=GOOD)
 REFUSED = replace(BAD, release=release(ReleaseStatus.FAILED))
 CUT_OFF = replace(BAD, release=release(ReleaseStatus.FAILED, "good"))
-DUE = replace(KNOWN_GOOD, failed=("new", 3), retry_due=True)
-CONDEMNED = replace(KNOWN_GOOD, failed=("new", 3))
+CONDEMNED = replace(WANTED, failed=("new", 3))
+DUE = replace(CONDEMNED, retry_due=True)
 BACK = Observed(release=replace(release(digest="good"), revision=4), good=GOOD)
 PENDING = [status for status in ReleaseStatus if status.pending]
 
@@ -90,7 +89,7 @@ TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
     ("suspending does not", SUSPENDED, replace(OLD, topics=NO_KAFKA), Step.UPGRADE),
     ("a suspended pipeline needs no topics", SUSPENDED, replace(CURRENT, topics=NO_TOPICS), Rest.SETTLED),
     ("a lock that may be held", WANTED, Observed(release=release(PENDING[0]), locked=True), Rest.LOCKED),
-    ("a rollout that failed is recorded", KNOWN_GOOD, BAD, Step.CONDEMN),
+    ("a rollout that failed is recorded", WANTED, BAD, Step.CONDEMN),
     ("then goes back", CONDEMNED, BAD, Step.ROLL_BACK),
     ("also when going back was cut off", CONDEMNED, CUT_OFF, Step.ROLL_BACK),
     ("and stays there", CONDEMNED, BACK, Rest.ROLLED_BACK),
@@ -100,11 +99,11 @@ TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
     ("a corrected spec is tried at once", replace(CONDEMNED, digest="newer"), BACK, Step.UPGRADE),
     ("also before it went back", replace(CONDEMNED, digest="newer"), BAD, Step.UPGRADE),
     ("a first one has nothing to go back to", WANTED, replace(BAD, good=None), Rest.SETTLED),
-    ("nor one whose history is gone", KNOWN_GOOD, replace(BAD, good=None), Rest.SETTLED),
-    ("what ran well is never condemned", replace(KNOWN_GOOD, good_digest="new"), replace(BAD, good=release()),
+    ("nor one whose history is gone", WANTED, replace(BAD, good=None), Rest.SETTLED),
+    ("what ran well is never condemned", WANTED, replace(BAD, good=release()),
      Rest.SETTLED),
-    ("without Kafka nothing is condemned", KNOWN_GOOD, replace(BAD, topics=NO_KAFKA), Rest.BLOCKED),
-    ("refused again and again", KNOWN_GOOD, REFUSED, Step.CONDEMN),
+    ("without Kafka nothing is condemned", WANTED, replace(BAD, topics=NO_KAFKA), Rest.BLOCKED),
+    ("refused again and again", WANTED, REFUSED, Step.CONDEMN),
     ("suspending what failed", replace(CONDEMNED, digest="asleep", suspended=True), BACK, Step.UPGRADE),
     ("what drifts while the good one runs", CONDEMNED, replace(BACK, drifts=LOST), Step.RESTORE),
     ("a spec with problems", BROKEN, NOTHING, Rest.STALLED),
@@ -188,7 +187,7 @@ situations = st.builds(
     failure=st.none() | st.just("detector 0/1 ready"),
     good=st.none() | st.just(GOOD),
 )
-wishes = st.sampled_from([WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE, UNRECORDED, KNOWN_GOOD, CONDEMNED])
+wishes = st.sampled_from([WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE, UNRECORDED, CONDEMNED])
 
 
 @given(wishes, situations)

@@ -111,7 +111,7 @@ def test_every_topic_keeps_records_by_arrival(topic: Topic) -> None:
     assert ("retention.ms" in config) is not topic.compacted
 
 
-PART = Part(ObjectRef("Deployment", "demo-detector"), 1, ("producer",))
+PART = Part(ObjectRef("Deployment", "demo-detector"), 1, "detector", ("producer",))
 
 
 def deployment(generation: int, status: dict[str, int]) -> dict[str, Any]:
