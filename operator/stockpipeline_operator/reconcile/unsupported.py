@@ -29,7 +29,6 @@ NOT_YET: tuple[tuple[str, Asks], ...] = (
         "rules for other than regular sessions",
         lambda spec: any(rule.sessions and MarketSession.REGULAR not in rule.sessions for rule in spec.rules),
     ),
-    ("performance", lambda spec: spec.performance is not None),
     ("scaling", lambda spec: spec.scaling != Scaling()),
     ("settings of producer", lambda spec: spec.producer != Workload()),
     ("settings of detector", lambda spec: spec.detector != Workload()),

@@ -66,6 +66,14 @@ class PipelineNames:
         """The Redis key with the closed daily bars of a symbol."""
         return f"{self.redis_prefix}history:{symbol}"
 
+    def open_performance_key(self, partition: int) -> str:
+        """The Redis hash signal id → performance of the open signals of one partition's symbols."""
+        return f"{self.redis_prefix}performance:open:{partition}"
+
+    def closed_performance_key(self, partition: int) -> str:
+        """The Redis sorted set of the newest closed performances of one partition's symbols, by last exit."""
+        return f"{self.redis_prefix}performance:closed:{partition}"
+
     @property
     def history_digests_key(self) -> str:
         """The Redis hash symbol → digest of its history."""

@@ -175,3 +175,4 @@ class EarlySignals:
         assert committing is not None
         committing.result()
         self._transaction_open = False
+        self._state.committed()

@@ -11,6 +11,7 @@ from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.detector.assignment import Assignment
 from stockpipeline.detector.delivery import Delivery
 from stockpipeline.detector.intake import Intake
+from stockpipeline.detector.performance import Performance
 from stockpipeline.detector.report import Report
 from stockpipeline.detector.restore import Restorer
 from stockpipeline.runtime.health import Heartbeat, Readiness
@@ -34,6 +35,7 @@ class DetectorLoop:
         assignment: Assignment,
         detector: Detector,
         intake: Intake,
+        performance: Performance,
         report: Report,
         metrics: DetectorMetrics,
         readiness: Readiness,
@@ -46,6 +48,7 @@ class DetectorLoop:
         self._assignment = assignment
         self._detector = detector
         self._intake = intake
+        self._performance = performance
         self._report = report
         self._metrics = metrics
         self._readiness = readiness
@@ -70,6 +73,7 @@ class DetectorLoop:
                 messages = self._read()
                 if messages:
                     self._process(messages)
+                self._compare()
                 if self._delivery.is_due(caught_up=len(messages) < DRAIN_MESSAGES):
                     self._delivery.commit(wait=False)
             except TransactionFailed as error:
@@ -98,6 +102,13 @@ class DetectorLoop:
         self._delivery.changed(self._intake.take(messages))
         self._delivery.processed(positions)
         self._assignment.processed(positions)
+
+    def _compare(self) -> None:
+        """Let signals that waited for the benchmark's price have it, also while no ticks come."""
+        symbols = self._performance.compare()
+        if symbols:
+            self._delivery.begin()
+            self._delivery.changed(symbols)
 
     def _commit_all(self) -> None:
         try:
@@ -159,5 +170,6 @@ class DetectorLoop:
     def _drop(self, partitions: list[int]) -> None:
         self._assignment.remove(partitions)
         for partition in partitions:
+            self._performance.dropped(partition)
             for symbol in self._assignment.symbols(partition):
                 self._detector.forget(symbol)

@@ -3,6 +3,7 @@
 import threading
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from stockpipeline.adapters.history_redis import HistoryStore
 from stockpipeline.adapters.kafka_client import KafkaFatal
@@ -16,6 +17,7 @@ from stockpipeline.detector.assignment import Assignment
 from stockpipeline.detector.delivery import Delivery
 from stockpipeline.detector.early_signals import EarlySignals
 from stockpipeline.detector.intake import Intake
+from stockpipeline.detector.judging import detector_of, performance_of
 from stockpipeline.detector.loop import DetectorLoop
 from stockpipeline.detector.report import Report
 from stockpipeline.detector.restore import Restorer
@@ -30,7 +32,7 @@ from stockpipeline.runtime.settings import instance_name
 from stockpipeline.runtime.shutdown import Shutdown
 from stockpipeline.signals.detector import Detector
 
-_TOPICS = (Topic.TICKS, Topic.SIGNALS, Topic.STATE, Topic.DEAD_LETTER)
+_TOPICS = (Topic.TICKS, Topic.SIGNALS, Topic.PERFORMANCE, Topic.STATE, Topic.DEAD_LETTER)
 _log = structlog.get_logger()
 
 
@@ -42,9 +44,7 @@ def run(config: PipelineConfig, shutdown: Shutdown) -> int:
     """
     # First of all, because it is what a person can get wrong.
     calendar = SessionCalendar(config.spec.universe.exchange)
-    detector = Detector(
-        f"{config.namespace}/{config.name}", config.spec.indicators, config.spec.rules, calendar
-    )
+    detector = detector_of(config, calendar)
     readiness = Readiness(["kafka", "assignment", "state"])
     heartbeat = Heartbeat()
     registry = new_registry()
@@ -52,7 +52,7 @@ def run(config: PipelineConfig, shutdown: Shutdown) -> int:
     server = StatusServer(registry, readiness, heartbeat)
     server.start()
     try:
-        _detect(config, detector, calendar, metrics, readiness, heartbeat, shutdown)
+        _detect(config, detector, calendar, registry, metrics, readiness, heartbeat, shutdown)
     except KafkaFatal as error:
         _log.error("the detector cannot go on and ends", why=str(error))
         return 1
@@ -66,6 +66,7 @@ def _detect(
     config: PipelineConfig,
     detector: Detector,
     calendar: SessionCalendar,
+    registry: CollectorRegistry,
     metrics: DetectorMetrics,
     readiness: Readiness,
     heartbeat: Heartbeat,
@@ -99,8 +100,16 @@ def _detect(
     connections = [consumer.connection, producer.connection]
     history = HistoryStore(config.redis_url, names)
     assignment = Assignment(config.spec.universe.symbols, partitions)
+    performance = performance_of(
+        config, detector, producer, assignment, calendar, registry, instance, keep_waiting
+    )
     state = StateWriter(
-        producer, names.topic(Topic.STATE), detector.changes, assignment.partition_of, keep_waiting
+        producer,
+        names.topic(Topic.STATE),
+        detector.changes,
+        assignment.partition_of,
+        keep_waiting,
+        performance,
     )
     schedule = CommitSchedule(duration(config.spec.delivery.commit_interval).total_seconds())
     delivery: Delivery
@@ -125,10 +134,11 @@ def _detect(
     loop = DetectorLoop(
         consumer,
         delivery,
-        Restorer(consumer, open_state, history, detector, assignment, keep_waiting),
+        Restorer(consumer, open_state, history, detector, assignment, performance, keep_waiting),
         assignment,
         detector,
         Intake(detector, delivery, assignment.partition_of, metrics),
+        performance,
         report,
         metrics,
         readiness,
@@ -140,4 +150,5 @@ def _detect(
         loop.run()
     finally:
         ended.set()
+        performance.close()
         history.close()

@@ -18,6 +18,7 @@ from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_reader import TopicReader
 from stockpipeline.detector.assignment import Assignment
 from stockpipeline.detector.checkpoint import KEY, StateLost, counted_ticks, decode_checkpoint, first_offset
+from stockpipeline.detector.performance import Performance
 from stockpipeline.signals.detector import Detector
 from stockpipeline.signals.state import BrokenState, Restored, symbol_of
 
@@ -35,6 +36,7 @@ class Restorer:
         history: HistoryStore,
         detector: Detector,
         assignment: Assignment,
+        performance: Performance,
         keep_waiting: Callable[[], bool],
     ) -> None:
         self._consumer = consumer
@@ -42,6 +44,7 @@ class Restorer:
         self._history = history
         self._detector = detector
         self._assignment = assignment
+        self._performance = performance
         self._keep_waiting = keep_waiting
         self._group = consumer.group
 
@@ -92,6 +95,7 @@ class Restorer:
             if restored is Restored.HISTORY_CHANGED:
                 _log.warning("history is another one than before; it counts", symbol=symbol)
         self._assignment.found(partition, position, ticks[1])
+        self._performance.restored(partition)
         self._assignment.restored(partition)
         self._consumer.begin(partition, position)
         _log.info("partition restored", partition=partition, symbols=len(symbols), offset=position)

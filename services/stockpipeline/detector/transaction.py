@@ -101,6 +101,7 @@ class Transaction:
         self._producer.commit(
             self._consumer.topic, positions, self._consumer.group_metadata(), self._keep_waiting
         )
+        self._state.committed()
         now = time.time()
         for signal, arrived_ms in self._signals:
             self._metrics.signal(signal.rule, signal.side)

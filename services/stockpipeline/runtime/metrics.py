@@ -3,11 +3,14 @@
 No metric has a label per symbol: a universe has thousands, and Prometheus keeps a series for each.
 """
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+_RETURN_BUCKETS = (-0.2, -0.1, -0.05, -0.02, -0.01, -0.005, 0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 # From a broker on the same node (a few ms) over a transaction (100 ms) to a detector that catches up.
 _LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -128,3 +131,48 @@ class DetectorMetrics:
     def symbols(self, state: str, count: int) -> None:
         """Set the number of symbols in a state."""
         self._symbols.labels(self._pipeline, state).set(count)
+
+
+class PerformanceMetrics:
+    """What a detector exports about its signals' performance; `pipeline` is the resource's name."""
+
+    def __init__(self, registry: CollectorRegistry, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self._returns = Histogram(
+            "stockpipeline_signal_net_return_ratio",
+            "Returns of signals at each horizon, side-signed and after costs; 0.01 is one percent",
+            ["pipeline", "rule", "horizon"],
+            buckets=_RETURN_BUCKETS,
+            registry=registry,
+        )
+        self._gains = Counter(
+            "stockpipeline_signal_gains_ratio_total",
+            "Sum of the net returns above zero: over the losses, the profit factor",
+            ["pipeline", "rule", "horizon"],
+            registry=registry,
+        )
+        self._losses = Counter(
+            "stockpipeline_signal_losses_ratio_total",
+            "Sum of the net returns below zero, without their sign",
+            ["pipeline", "rule", "horizon"],
+            registry=registry,
+        )
+        self._open = Gauge(
+            "stockpipeline_signal_open_signals",
+            "Signals whose performance is not final",
+            ["pipeline", "rule"],
+            registry=registry,
+        )
+
+    def reached(self, rule: str, horizon: str, net_return: float) -> None:
+        """Count the return of a signal at a horizon, in a committed transaction."""
+        labels = (self._pipeline, rule, horizon)
+        self._returns.labels(*labels).observe(net_return)
+        self._gains.labels(*labels).inc(max(0.0, net_return))
+        self._losses.labels(*labels).inc(max(0.0, -net_return))
+
+    def open_signals(self, by_rule: Mapping[str, int]) -> None:
+        """Set how many signals of each rule are open."""
+        self._open.clear()
+        for rule, count in by_rule.items():
+            self._open.labels(self._pipeline, rule).set(count)

@@ -80,6 +80,15 @@ class Detector:
             return _MALFORMED
         return symbol.on_tick(tick)
 
+    @property
+    def symbols(self) -> list[str]:
+        """The symbols that were warmed up."""
+        return list(self._symbols)
+
+    def newest_trade(self, symbol: str) -> tuple[int, float] | None:
+        """Return event time (epoch ms) and price of the symbol's newest trade; None while no bar forms."""
+        return self._symbols[symbol].newest_trade
+
     def values(self, symbol: str) -> dict[str, IndicatorValue]:
         """Return every indicator value on the symbol's forming bar, by name; the symbol had a tick."""
         return self._symbols[symbol].values()

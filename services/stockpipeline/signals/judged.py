@@ -4,6 +4,7 @@ The positions of a symbol are stored with its other state, as a record of their 
 position changes, not with every tick.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from stockpipeline.api import Indicator, Rule
@@ -11,7 +12,7 @@ from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.market.ticks import Tick
 from stockpipeline.signals.detector import Detector, Outcome, Restored, StateRecord, TickResult
-from stockpipeline.signals.performance.judge import Judge, Measures
+from stockpipeline.signals.performance.judge import Judge, Measures, News
 from stockpipeline.signals.performance.position import Quote
 from stockpipeline.signals.performance.record import Performance
 from stockpipeline.signals.state import performance_key
@@ -37,13 +38,11 @@ class JudgedDetector(Detector):
         super().__init__(pipeline, indicators, rules, calendar)
         self._judge = Judge(pipeline, measures, calendar)
         self._own_benchmark = measures.benchmark if own_benchmark else None
-        self._newest: dict[str, Tick] = {}
 
     def warm_up(self, symbol: str, history: BarSeries) -> None:
         """See ``Detector.warm_up``; the symbol has no open positions then."""
         super().warm_up(symbol, history)
         self._judge.begin(symbol)
-        self._newest.pop(symbol, None)
 
     def restore(self, symbol: str, records: Mapping[str, bytes]) -> Restored:
         """See ``Detector.restore``; takes over the open positions as well."""
@@ -57,19 +56,21 @@ class JudgedDetector(Detector):
         """See ``Detector.forget``."""
         super().forget(symbol)
         self._judge.forget(symbol)
-        self._newest.pop(symbol, None)
 
     def on_tick(self, tick: Tick) -> TickResult:
         """See ``Detector.on_tick``; a trade that is older than another changes no position."""
         result = super().on_tick(tick)
         if result.outcome is Outcome.ACCEPTED:
-            self._newest[tick.symbol] = tick
             if tick.symbol == self._own_benchmark:
                 self.on_benchmark(tick.ts, tick.price)
             self._judge.on_trade(tick.symbol, tick.ts, tick.price)
         for signal in result.signals:
             self._judge.open(signal)
         return result
+
+    def begin_benchmark(self, since_ms: int) -> None:
+        """Forget the benchmark's trades: they are given anew, all from this event time on."""
+        self._judge.begin_benchmark(since_ms)
 
     def on_benchmark(self, ts: int, price: float) -> None:
         """Take a trade of the benchmark, in the order of its trades."""
@@ -80,19 +81,32 @@ class JudgedDetector(Detector):
         """Use what is known of the benchmark by now; return the symbols where that changed something."""
         return self._judge.compare()
 
-    def news(self, symbol: str, *, live: bool) -> list[Performance]:
+    @property
+    def benchmark(self) -> str | None:
+        """The symbol that returns are compared with."""
+        return None if self._judge.benchmark is None else self._judge.benchmark.symbol
+
+    @property
+    def oldest_wait(self) -> int | None:
+        """See ``Judge.oldest_wait``."""
+        return self._judge.oldest_wait
+
+    def open_by_rule(self) -> Counter[str]:
+        """See ``Judge.open_by_rule``."""
+        return self._judge.open_by_rule()
+
+    def news(self, symbol: str, live: int) -> News:
         """Return what is new of a symbol's signals since the last call; see ``Judge.news``."""
-        newest = self._newest.get(symbol)
-        return [] if newest is None else self._judge.news(symbol, Quote(newest.ts, newest.price), live=live)
+        return self._judge.news(symbol, self._quote(symbol), live)
 
     def results(self) -> list[Performance]:
         """Return the performance of all signals of which ``news`` has not told a final one."""
         self.compare()
-        return [
-            record
-            for symbol, newest in self._newest.items()
-            for record in self._judge.results(symbol, Quote(newest.ts, newest.price))
-        ]
+        return [record for symbol in self.symbols for record in self.results_of(symbol)]
+
+    def results_of(self, symbol: str) -> list[Performance]:
+        """Return the performance of a symbol's signals of which ``news`` has not told a final one."""
+        return self._judge.results(symbol, self._quote(symbol))
 
     def changes(self, symbol: str) -> list[StateRecord]:
         """See ``Detector.changes``; with the symbol's positions where they changed."""
@@ -101,3 +115,7 @@ class JudgedDetector(Detector):
         if positions is not None:
             records.append(StateRecord(performance_key(symbol), positions))
         return records
+
+    def _quote(self, symbol: str) -> Quote | None:
+        newest = self.newest_trade(symbol)
+        return None if newest is None else Quote(*newest)

@@ -182,6 +182,11 @@ class SymbolDetector:
             f"{slowest.minimum_bars} to forget where its history begins",
         )
 
+    @property
+    def newest_trade(self) -> tuple[int, float] | None:
+        """Time and price of the newest trade; see ``Detector.newest_trade``."""
+        return None if self._session is None else (self._newest_ms, self._close)
+
     def values(self) -> dict[str, IndicatorValue]:
         """Return the indicators' values on the forming bar; see ``Detector.values``."""
         now = self._engine.peek(self._open, self._high, self._low, self._close, self._volume)

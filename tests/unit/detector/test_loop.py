@@ -4,6 +4,7 @@ from unittest.mock import MagicMock, Mock, PropertyMock
 
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.detector.loop import DetectorLoop
+from stockpipeline.detector.performance import NOT_JUDGED
 
 
 def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_again() -> None:
@@ -15,8 +16,9 @@ def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_agai
     intake.take.side_effect = TransactionFailed("a message was refused")
     delivery.seconds_left.return_value = 0.0
     loop = DetectorLoop(
-        consumer, delivery, Mock(), assignment, Mock(), intake, Mock(), Mock(), Mock(), Mock(), shutdown
-    )
+        consumer, delivery, Mock(), assignment, Mock(), intake, NOT_JUDGED, Mock(), Mock(), Mock(), Mock(),
+        shutdown,
+    )  # fmt: skip
     loop.run()
     delivery.abort.assert_called_once_with()
     delivery.processed.assert_not_called()

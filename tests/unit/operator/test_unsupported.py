@@ -22,7 +22,6 @@ ASKED: dict[str, dict[str, Any]] = {
     "universe.collect": {"universe": {"collect": {}}},
     "bars.interval other than 1d": {"bars": {"interval": "5m"}},
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
-    "performance": {"performance": {}},
     "scaling": {"scaling": {"producer": {"replicas": 2}}},
     "settings of producer": {"producer": {"env": [{"name": "A", "value": "b"}]}},
     "settings of detector": {"detector": {"nodeSelector": {"disk": "fast"}}},
@@ -48,4 +47,5 @@ def test_it_is_named(part: str) -> None:
 def test_nothing_is_said_of_what_can_be_done() -> None:
     assert find_problems(StockPipelineSpec.model_validate(SMALLEST)) == ()
     rule = {**RULE, "sessions": ["pre", "regular"], "strength": 0.5}
-    assert find_problems(StockPipelineSpec.model_validate(SMALLEST | {"rules": [rule]})) == ()
+    asked = SMALLEST | {"rules": [rule], "performance": {}}
+    assert find_problems(StockPipelineSpec.model_validate(asked)) == ()

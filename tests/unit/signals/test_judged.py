@@ -49,7 +49,7 @@ def run(detector: JudgedDetector, ticks: Iterable[Tick]) -> tuple[list[Signal], 
         result = detector.on_tick(tick)
         assert result.outcome is Outcome.ACCEPTED
         signals += result.signals
-        for record in detector.news(tick.symbol, live=False):
+        for record in detector.news(tick.symbol, live=0).records:
             assert newest.get(record.id) is None or newest[record.id].status is not Status.CLOSED
             newest[record.id] = record
     return signals, newest
@@ -141,7 +141,7 @@ def test_excess_does_not_depend_on_which_ticks_come_first(
         if 0 <= index + lead < len(aapl):
             detector.on_benchmark(aapl[index + lead].ts, aapl[index + lead].price)
         detector.compare()
-        newest |= {record.id: record for record in detector.news("IBM", live=False)}
+        newest |= {record.id: record for record in detector.news("IBM", live=0).records}
     closed = [record for record in newest.values() if record.status is Status.CLOSED]
     assert len(closed) > 5
     for record in closed:

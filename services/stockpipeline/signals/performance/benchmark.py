@@ -16,13 +16,10 @@ class Benchmark:
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
+        self._since_ms = 0
+        """From when on no trade is missing."""
         self._times = array("q")
         self._prices = array("d")
-
-    @property
-    def newest_ms(self) -> int | None:
-        """Event time of the newest trade; None before the first."""
-        return self._times[-1] if self._times else None
 
     def on_trade(self, ts: int, price: float) -> None:
         """Take a trade; one that is older than another is left out, as it is for entries and exits."""
@@ -31,10 +28,19 @@ class Benchmark:
         if len(self._times) >= MOST_TRADES:
             del self._times[: MOST_TRADES // 2]
             del self._prices[: MOST_TRADES // 2]
+            self._since_ms = self._times[0]
         self._times.append(ts)
         self._prices.append(price)
 
+    def begin(self, since_ms: int) -> None:
+        """Forget all trades; from this event time on, all come."""
+        del self._times[:]
+        del self._prices[:]
+        self._since_ms = since_ms
+
     def price_at(self, ts: int) -> float | None:
-        """Return the price of the first trade at or after this time; None while there is none."""
+        """Return the price of the first trade at or after this time; None while it is not known."""
+        if ts < self._since_ms:
+            return None
         index = bisect_left(self._times, ts)
         return self._prices[index] if index < len(self._times) else None

@@ -37,8 +37,8 @@ class Book:
     """The open positions of one symbol, oldest first."""
 
     __slots__ = (
-        "_benchmark", "_calendar", "_horizons", "_told", "changed", "closed", "news", "positions",
-        "quiet_high", "quiet_low", "quiet_until",
+        "_benchmark", "_calendar", "_highs", "_horizons", "_lows", "_told", "_untils", "changed", "closed",
+        "news", "positions", "quiet_high", "quiet_low", "quiet_until", "reached",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +54,8 @@ class Book:
         """By signal, the open positions with an entry or an exit since this was last emptied."""
         self.closed: list[Position] = []
         """Positions of which all is known; whoever takes them empties this."""
+        self.reached: list[tuple[Position, int]] = []
+        """Exits since this was last emptied: positions, and which of their horizons."""
         self.changed = False
         """Whether what is to be stored differs from what was."""
         self._find_quiet()
@@ -71,22 +73,34 @@ class Book:
             )
         )
         self.changed = True
-        self.quiet_until = 0
+        self._find_quiet()
 
     def on_trade(self, ts: int, price: float) -> None:
         """Take a trade that is not older than the one before it, in a regular session."""
         if ts < self.quiet_until and self.quiet_low <= price <= self.quiet_high:
             return
         quote = Quote(ts, price)
-        for position in self.positions:
+        lows, highs, untils = self._lows, self._highs, self._untils
+        entered_or_left = False
+        for index, position in enumerate(self.positions):
+            if ts < untils[index] and lows[index] <= price <= highs[index]:
+                continue
             if position.entry is None:
                 due = {horizon.name: horizon.due(self._calendar, ts) for horizon in self._horizons}
                 position.enter(quote, due)
+                reached = []
+            else:
+                reached = position.follow(quote)
+            if reached or position.entry is quote:
+                entered_or_left = True
+                self.reached += [(position, at) for at in reached]
                 self.news[position.signal_id] = position
-            elif not position.traded and position.follow(quote):
-                self.news[position.signal_id] = position
+            lows[index], highs[index], untils[index] = _quiet(position)
         self.changed = True
-        self.compare()
+        if entered_or_left:
+            self.compare()
+        else:
+            self._join_quiet()
 
     def compare(self) -> None:
         """Look up what is needed of the benchmark and known by now, and close what is complete."""
@@ -99,6 +113,9 @@ class Book:
                 if price is not None:
                     position.benchmark[ts] = price
                     self.changed = True
+                    if position.left:
+                        # The excess at a horizon is known now.
+                        self.news[position.signal_id] = position
             if position.traded and all(ts in position.benchmark for ts in times):
                 self.closed.append(position)
                 self.news.pop(position.signal_id, None)
@@ -119,14 +136,17 @@ class Book:
         """The earliest event time at which the benchmark's price is needed; None when none is."""
         return min((ts for position in self.positions for ts in position.benchmark_times), default=None)
 
-    def live(self, now_ms: int) -> list[Position]:
-        """Return the entered positions whose last update is long enough ago, and count them as told."""
+    def live(self, now_ms: int, most: int) -> list[Position]:
+        """Return the entered positions whose last update is long enough ago, and count them as told.
+
+        There may be more of them than ``most``, which then stay due.
+        """
         due = [
             position
             for position in self.positions
             if position.entry is not None
             and now_ms - self._told.get(position.signal_id, position.entry.ts) >= LIVE_INTERVAL_MS
-        ]
+        ][:most]
         self.told(due, now_ms)
         return due
 
@@ -135,10 +155,10 @@ class Book:
         for position in positions:
             self._told[position.signal_id] = now_ms
 
-    def rescale(self, factor: float) -> None:
-        """Multiply all prices; see ``Position.rescale``."""
+    def rescale(self, factor: float, since_ms: int) -> None:
+        """Multiply all prices before this event time; see ``Position.rescale``."""
         for position in self.positions:
-            position.rescale(factor)
+            position.rescale(factor, since_ms)
         self.changed = True
         self._find_quiet()
 
@@ -165,15 +185,25 @@ class Book:
         self._find_quiet()
 
     def _find_quiet(self) -> None:
-        """Find which trades cannot matter to any position."""
-        low, high, until = -inf, inf, _NEVER_MS
-        for position in self.positions:
-            if position.excursion is None:
-                until = 0
-                break
-            if position.next_due is None:
-                continue
-            best, worst = position.excursion.best.price, position.excursion.worst.price
-            low, high = max(low, min(best, worst)), min(high, max(best, worst))
-            until = min(until, position.next_due)
-        self.quiet_low, self.quiet_high, self.quiet_until = low, high, until
+        """Find which trades cannot matter to any position, after positions came or went."""
+        ranges = [_quiet(position) for position in self.positions]
+        self._lows = [low for low, _, _ in ranges]
+        self._highs = [high for _, high, _ in ranges]
+        self._untils = [until for _, _, until in ranges]
+        self._join_quiet()
+
+    def _join_quiet(self) -> None:
+        self.quiet_low = max(self._lows, default=-inf)
+        self.quiet_high = min(self._highs, default=inf)
+        self.quiet_until = min(self._untils, default=_NEVER_MS)
+
+
+def _quiet(position: Position) -> tuple[float, float, int]:
+    """Return the lowest and the highest price that say nothing new to a position, and until when."""
+    if position.excursion is None:
+        return -inf, inf, 0
+    due = position.next_due
+    if due is None:
+        return -inf, inf, _NEVER_MS
+    best, worst = position.excursion.best.price, position.excursion.worst.price
+    return (worst, best, due) if worst <= best else (best, worst, due)

@@ -70,6 +70,11 @@ class Position(msgspec.Struct, array_like=True):
         return 1.0 if self.side == BUY else -1.0
 
     @property
+    def left(self) -> bool:
+        """Whether any exit is made."""
+        return any(self.exits)
+
+    @property
     def traded(self) -> bool:
         """Whether all exits are made."""
         return self.entry is not None and None not in self.exits
@@ -81,27 +86,29 @@ class Position(msgspec.Struct, array_like=True):
         self.horizons, self.due = list(due), list(due.values())
         self.exits = [None] * len(due)
 
-    def follow(self, quote: Quote) -> bool:
-        """Take a later trade; return whether an exit was made."""
+    def follow(self, quote: Quote) -> list[int]:
+        """Take a later trade; return the positions of the horizons at which it makes an exit."""
         assert self.excursion is not None
         best, worst = self.excursion.best, self.excursion.worst
         gain = self.sign * (quote.price - best.price) > 0.0
         loss = self.sign * (quote.price - worst.price) < 0.0
         if gain or loss:
             self.excursion = Excursion(quote if gain else best, quote if loss else worst)
-        made = False
-        for index, due in enumerate(self.due):
-            if self.exits[index] is None and quote.ts >= due:
-                self.exits[index] = Exit(quote, self.excursion)
-                made = True
-        return made
+        reached = [
+            index for index, due in enumerate(self.due) if quote.ts >= due and self.exits[index] is None
+        ]
+        for index in reached:
+            self.exits[index] = Exit(quote, self.excursion)
+        return reached
 
     @property
     def next_due(self) -> int | None:
         """When the next exit is to be made; None when all are."""
-        return min(
-            (due for due, made in zip(self.due, self.exits, strict=True) if made is None), default=None
-        )
+        first: int | None = None
+        for due, made in zip(self.due, self.exits, strict=True):
+            if made is None and (first is None or due < first):
+                first = due
+        return first
 
     @property
     def benchmark_times(self) -> list[int]:
@@ -125,11 +132,11 @@ class Position(msgspec.Struct, array_like=True):
         begin, end = self.benchmark.get(self.entry.ts), self.benchmark.get(ts)
         return None if begin is None or end is None else self.sign * (end / begin - 1.0)
 
-    def rescale(self, factor: float) -> None:
-        """Multiply all prices, because a split or dividend changed the terms that the symbol trades at."""
+    def rescale(self, factor: float, since_ms: int) -> None:
+        """Multiply all prices before this event time, from which on the symbol trades at other terms."""
 
         def scaled(quote: Quote) -> Quote:
-            return Quote(quote.ts, quote.price * factor)
+            return quote if quote.ts >= since_ms else Quote(quote.ts, quote.price * factor)
 
         def scaled_both(excursion: Excursion) -> Excursion:
             return Excursion(scaled(excursion.best), scaled(excursion.worst))

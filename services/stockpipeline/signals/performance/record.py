@@ -80,11 +80,13 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Performance)
 
 
-def performance(terms: Terms, symbol: str, position: Position, now: Quote | None) -> Performance:
-    """Return the performance of a position; ``now`` is the symbol's newest trade, None for a closed one."""
-    status = Status.CLOSED if now is None else Status.WAITING if position.entry is None else Status.OPEN
+def performance(
+    terms: Terms, symbol: str, position: Position, now: Quote | None, *, closed: bool = False
+) -> Performance:
+    """Return the performance of a position; ``now`` is the symbol's newest trade, as far as there is one."""
+    status = Status.CLOSED if closed else Status.WAITING if position.entry is None else Status.OPEN
     live = None
-    if now is not None and position.excursion is not None:
+    if now is not None and position.excursion is not None and not closed:
         live = _result(terms, position, now, position.excursion, None)
     exits = zip(position.horizons, position.due, position.exits, strict=True)
     return Performance(

@@ -31,7 +31,8 @@ def book(calendar: SessionCalendar, *horizons: str, benchmark: Benchmark | None 
 def record(
     calendar: SessionCalendar, position: Position, now: Quote | None = None, cost: float = 0.0
 ) -> Performance:
-    return performance(Terms("default/demo", cost, calendar), "IBM", position, now)
+    terms = Terms("default/demo", cost, calendar)
+    return performance(terms, "IBM", position, now, closed=now is None)
 
 
 def test_a_buy_from_entry_to_exit(calendar: SessionCalendar) -> None:
@@ -114,7 +115,7 @@ def test_a_split_rescales_what_is_open(calendar: SessionCalendar) -> None:
         for minutes, price in ((1, 100.0), (5, 120.0), (11, 104.0)):
             tested.on_trade(START + minutes * MINUTE, price)
         if factor != 1.0:
-            tested.rescale(factor)
+            tested.rescale(factor, ms("2013-11-27 09:30"))
         tested.on_trade(ms("2013-11-27 09:30"), 90.0 * factor)
         tested.on_trade(ms("2013-11-27 10:01"), 106.0 * factor)
         return record(calendar, tested.closed[0])
@@ -165,15 +166,65 @@ def test_a_benchmark_that_was_there_before_is_found_as_well(calendar: SessionCal
     assert result.excess == pytest.approx(-0.2)
 
 
+def test_an_open_position_is_told_again_when_its_excess_is_known(calendar: SessionCalendar) -> None:
+    benchmark = Benchmark("SPY")
+    tested = book(calendar, "10m", "1d", benchmark=benchmark)
+    tested.open(signal())
+    tested.on_trade(START, 100.0)
+    tested.news = {}
+    benchmark.on_trade(START, 10.0)
+    tested.compare()
+    assert tested.news == {}  # the entry's price alone says nothing new
+    tested.on_trade(START + 10 * MINUTE, 100.0)
+    tested.news = {}
+    tested.compare()
+    assert tested.news == {}
+    benchmark.on_trade(START + 10 * MINUTE, 11.0)
+    tested.compare()
+    assert list(tested.news) == ["one"]
+
+
+def test_what_lies_before_the_benchmarks_first_trade_is_not_known(calendar: SessionCalendar) -> None:
+    """A later price must not stand in for one that was not read yet: another partition may be behind."""
+    benchmark = Benchmark("SPY")
+    benchmark.begin(START + 5 * MINUTE)
+    for minutes in (4, 6, 11):
+        benchmark.on_trade(START + minutes * MINUTE, 10.0 + minutes)
+    tested = book(calendar, "10m", benchmark=benchmark)
+    tested.open(signal())
+    tested.on_trade(START, 100.0)
+    tested.on_trade(START + 10 * MINUTE, 100.0)
+    assert tested.closed == []
+    assert tested.oldest_wait == START
+    benchmark.begin(START)
+    for minutes in (0, 4, 6, 11):
+        benchmark.on_trade(START + minutes * MINUTE, 10.0 + minutes)
+    tested.compare()
+    result = record(calendar, tested.closed[0]).horizons["10m"]
+    assert result is not None
+    assert result.excess == pytest.approx(-1.1)
+
+
+def test_old_trades_of_the_benchmark_are_forgotten_and_not_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stockpipeline.signals.performance.benchmark.MOST_TRADES", 10)
+    benchmark = Benchmark("SPY")
+    for number in range(11):
+        benchmark.on_trade(number, float(number))
+    assert [benchmark.price_at(ts) for ts in (4, 5, 10, 11)] == [None, 5.0, 10.0, None]
+
+
 def test_live_updates_are_spaced_in_event_time(calendar: SessionCalendar) -> None:
     tested = book(calendar, "1d")
     tested.open(signal())
-    assert tested.live(START + 10 * LIVE_INTERVAL_MS) == []  # not entered yet
+    assert tested.live(START + 10 * LIVE_INTERVAL_MS, 9) == []  # not entered yet
     tested.on_trade(START, 100.0)
-    assert tested.live(START + LIVE_INTERVAL_MS - 1) == []
-    assert len(tested.live(START + LIVE_INTERVAL_MS)) == 1
-    assert tested.live(START + LIVE_INTERVAL_MS + 1) == []
-    assert len(tested.live(START + 2 * LIVE_INTERVAL_MS)) == 1
+    assert tested.live(START + LIVE_INTERVAL_MS - 1, 9) == []
+    assert len(tested.live(START + LIVE_INTERVAL_MS, 9)) == 1
+    assert tested.live(START + LIVE_INTERVAL_MS + 1, 9) == []
+    assert tested.live(START + 2 * LIVE_INTERVAL_MS, 0) == []  # no room now: it stays due
+    assert len(tested.live(START + 2 * LIVE_INTERVAL_MS, 1)) == 1
 
 
 def test_broken_state_is_told(calendar: SessionCalendar) -> None:
@@ -265,4 +316,5 @@ def test_any_trades_give_what_a_plain_computation_says(
             assert (result.due, result.exit.ts, result.gross) == (due, later[until].ts, returns[-1])
             assert (result.mfe, result.mae) == (max(returns), min(returns))
             best = later[returns.index(max(returns))].ts
-            assert result.time_to_mfe * 1000 == calendar.trading_ms(best) - calendar.trading_ms(entry.ts)
+            trading = calendar.trading_ms(best) - calendar.trading_ms(entry.ts)
+            assert result.time_to_mfe * 1000 == pytest.approx(trading, abs=0.01)
