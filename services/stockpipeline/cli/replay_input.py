@@ -13,7 +13,7 @@ from stockpipeline.market.calendar import SessionCalendar, UnknownSession
 from stockpipeline.market.corporate_actions import CorporateAction, ImpossibleAction, adjusted
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.market.ticks import Tick
-from stockpipeline.sources.configured import replay_source
+from stockpipeline.sources.configured import WARM_UP_SESSIONS, played
 from stockpipeline.sources.files import BadFile, BadLine, read_bars, read_ticks
 
 _SHOWN_LINES = 5
@@ -71,8 +71,14 @@ class PlayedBars:
     def __post_init__(self) -> None:
         self.actions: Mapping[str, tuple[CorporateAction, ...]] = {}
         self.refused: Counter[str] = Counter()
-        self._source = replay_source(self.config, self.calendar, self.bars)
+        self._source = played(self.config, self.calendar, self.bars)
         self.total = sum(self._source.last_number(symbol) for symbol in self.bars)
+        if not self.total:
+            self.notes.append(
+                "no bar is played: none is as late as the replay's start"
+                if self.config.spec.sources[0].replay is not None
+                else f"no bar is played: the first {WARM_UP_SESSIONS} sessions are history"
+            )
 
     def ticks(self, bar: ProgressBar) -> Iterator[Tick]:
         """Yield the ticks; the bar is told of each.

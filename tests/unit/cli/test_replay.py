@@ -135,6 +135,23 @@ def test_bars_played_as_ticks_give_the_same_as_the_ticks_recorded(
     assert len(first.splitlines()) > 10
 
 
+def test_bars_of_a_pipeline_of_live_sources_are_played_after_250_sessions(
+    tmp_path: Path, pipeline: Path, bars: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = yaml.safe_load(pipeline.read_text())
+    resource["spec"]["sources"] = [{"name": "yahoo", "yahoo": {}}]
+    pipeline.write_text(yaml.safe_dump(resource))
+    few = {symbol: packaged_bars(symbol)[:260] for symbol in SYMBOLS}
+    file, signals = write_bars(tmp_path / "few.csv", few), tmp_path / "signals.jsonl"
+    assert run(pipeline, "--bars", file, "--bars-as-ticks", "--signals", signals) == 0
+    first = session_iso(few["AAPL"].bar(250).session)
+    assert f"2,000 ticks of 2 symbols from {first} " in capsys.readouterr().out
+    assert {signal["source"] for signal in read(signals)} == {"yahoo"}
+    short = write_bars(tmp_path / "short.csv", {symbol: bars[:250] for symbol, bars in few.items()})
+    assert run(pipeline, "--bars", short, "--bars-as-ticks", "--signals", signals) == 0
+    assert "no bar is played: the first 250 sessions are history" in capsys.readouterr().out
+
+
 def test_what_is_not_known_is_null_and_not_ready(tmp_path: Path, pipeline: Path, ticks: list[Tick]) -> None:
     history = {s: packaged_bars(s).before(date.fromisoformat(START)).last(30) for s in SYMBOLS}
     bars = write_bars(tmp_path / "short.csv", history)
