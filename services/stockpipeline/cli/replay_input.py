@@ -13,7 +13,7 @@ from stockpipeline.market.calendar import SessionCalendar, UnknownSession
 from stockpipeline.market.corporate_actions import CorporateAction, ImpossibleAction, adjusted
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.market.ticks import Tick
-from stockpipeline.sources.configured import WARM_UP_SESSIONS, played
+from stockpipeline.sources.configured import WARM_UP_SESSIONS, NoReplay, played
 from stockpipeline.sources.files import BadFile, BadLine, read_bars, read_ticks
 
 _SHOWN_LINES = 5
@@ -95,7 +95,15 @@ class PlayedBars:
 
 
 def packaged(config: PipelineConfig, calendar: SessionCalendar) -> PlayedBars:
-    """Return the bars that ship with the product, played; raise ``UnknownPackagedSymbol``."""
+    """Return the bars that ship with the product, played as the pipeline's replay says.
+
+    Raises:
+        NoReplay: the pipeline's source is of another kind.
+        UnknownPackagedSymbol: there are no packaged bars of a symbol.
+    """
+    source = config.spec.sources[0]
+    if source.replay is None:
+        raise NoReplay(f"source {source.name} is not a replay: name a file of bars with --bars")
     return PlayedBars(config, {s: packaged_bars(s) for s in config.spec.universe.symbols}, calendar, [])
 
 
