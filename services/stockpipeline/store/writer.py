@@ -1,0 +1,174 @@
+"""The writer: the one process that opens the master.
+
+It opens the file, loads in transactions, and closes it again, so that the publisher can read it: DuckDB lets
+nobody read a file that is open for writing. Each transaction leaves a row in `meta.commits` with a random
+id. A master that lacks the id of the commit that was published last is not its continuation.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from stockpipeline.store.errors import MasterBusy, MasterUnusable
+from stockpipeline.store.loads import Transaction
+from stockpipeline.store.manifest import Commit
+from stockpipeline.store.migrations import migrate
+
+# Readers of DuckDB 1.5 and newer; what 1.5 writes by default can be read since 1.0, but packs less.
+STORAGE_VERSION = "v1.5.0"
+
+_RETRY_SECONDS = 0.05
+
+
+class Writer:
+    """The master, open for writing; a context manager. Closing checkpoints, and leaves no write-ahead log.
+
+    `memory_limit` is DuckDB's, such as "1GB". Not to be shared by threads.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        patience_seconds: float = 60.0,
+        memory_limit: str = "1GB",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Open, and bring the schema to the newest version.
+
+        Raises:
+            MasterBusy: a publisher or another writer has it open for longer than `patience_seconds`.
+            MasterUnusable: the file is no master that this program can write.
+        """
+        self.path = path
+        self._now = now
+        self._connection = _connect(path, patience_seconds, memory_limit)
+        try:
+            self.migrated = migrate(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Checkpoint and close, so that all is in the one file."""
+        try:
+            self._connection.execute("CHECKPOINT")
+        finally:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self, batch: str) -> Iterator[Transaction]:
+        """Commit all or nothing of what the block loads; `batch` names it for people and for manifests.
+
+        A transaction that changed nothing leaves no commit.
+        """
+        self._connection.execute("BEGIN")
+        try:
+            transaction = Transaction(self._connection)
+            yield transaction
+            if transaction.changed_rows:
+                self._connection.execute(
+                    "INSERT INTO meta.commits SELECT coalesce(max(number), 0) + 1, ?, ?,"
+                    " make_timestamptz(?) FROM meta.commits",
+                    [secrets.token_hex(16), batch, round(self._now() * 1e6)],
+                )
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+
+    def last_commit(self) -> Commit | None:
+        """Return the newest commit, None in a new master."""
+        return last_commit(self._connection)
+
+    def offsets(self, topic: str) -> dict[int, int]:
+        """Return for each partition of a topic that was loaded from the offset of the next record."""
+        rows = self._connection.execute(
+            "SELECT partition, next_offset FROM meta.offsets WHERE topic = ?", [topic]
+        ).fetchall()
+        return dict(rows)
+
+    def free_share(self) -> float:
+        """Return the share of the file's blocks that hold nothing, 0…1."""
+        self._connection.execute("CHECKPOINT")
+        row = self._connection.execute(
+            "SELECT free_blocks / greatest(total_blocks, 1) FROM pragma_database_size()"
+        ).fetchone()
+        assert row is not None
+        return float(row[0])
+
+
+def compact(path: Path, *, patience_seconds: float = 60.0, memory_limit: str = "1GB") -> tuple[int, int]:
+    """Write the master anew without free space; return its size before and after, in bytes.
+
+    All blocks change by this: the next generation is uploaded and pulled whole. The old file is replaced in
+    one step after the new one is complete.
+
+    Raises:
+        MasterBusy: as for Writer.
+    """
+    writer = Writer(path, patience_seconds=patience_seconds, memory_limit=memory_limit)
+    before = path.stat().st_size
+    fresh = path.with_name(f"{path.name}.compacted")
+    fresh.unlink(missing_ok=True)
+    connection = writer._connection
+    try:
+        name = connection.execute("SELECT current_database()").fetchall()[0][0]
+        quoted = str(fresh).replace("'", "''")
+        connection.execute(f"ATTACH '{quoted}' AS compacted (STORAGE_VERSION '{STORAGE_VERSION}')")
+        connection.execute(f'COPY FROM DATABASE "{name}" TO compacted')
+        connection.execute("CHECKPOINT compacted")
+        connection.execute("DETACH compacted")
+        # While the old file is still locked: no other writer can come in between.
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+        writer.close()
+    return before, path.stat().st_size
+
+
+def last_commit(connection: duckdb.DuckDBPyConnection) -> Commit | None:
+    """Return the newest commit of an open master."""
+    row = connection.execute(
+        "SELECT number, id, batch, epoch_ms(committed_at) FROM meta.commits ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    return Commit(*row) if row is not None else None
+
+
+def _connect(path: Path, patience_seconds: float, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            return duckdb.connect(
+                str(path),
+                config={"storage_compatibility_version": STORAGE_VERSION, "memory_limit": memory_limit},
+            )
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise MasterUnusable(f"master {path}: {_first_line(error)}") from error
+            if time.monotonic() > deadline:
+                raise MasterBusy(
+                    f"master {path} was locked by another process for {patience_seconds:g} s: "
+                    f"{_first_line(error)}"
+                ) from error
+            time.sleep(_RETRY_SECONDS)
+        except duckdb.Error as error:
+            raise MasterUnusable(f"master {path}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]
