@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stockpipeline import __version__
+from stockpipeline.cli import replica
 
 if TYPE_CHECKING:
     from stockpipeline.api import PipelineConfig
@@ -19,11 +20,11 @@ EXIT_USAGE = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 1 failed, 2 wrong arguments or configuration."""
     parsed = _parser().parse_args(arguments)
-    if parsed.run is None:
+    if parsed.run is None and parsed.standalone is None:
         print(__version__)
         return 0
     try:
-        return _with_config(parsed.run, parsed)
+        return parsed.standalone(parsed) if parsed.standalone else _with_config(parsed.run, parsed)
     except BrokenPipeError:
         # The reader of a pipe, such as `head`, had enough; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,8 +101,9 @@ def _with_config(command: Command, arguments: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="stockpipeline", description="Stock-signal pipelines.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    version = commands.add_parser("version", help="Print the version.")
-    version.set_defaults(run=None)
+    # A command sets `run` if it is about a pipeline, `standalone` if it needs no configuration of one.
+    parser.set_defaults(run=None, standalone=None)
+    commands.add_parser("version", help="Print the version.")
     history = commands.add_parser("history", help="The bars that indicators warm up from.")
     of_history = history.add_subparsers(metavar="COMMAND", required=True)
 
@@ -116,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     signals.add_argument("--last", type=_positive, default=20, metavar="N", help="how many (default 20)")
     signals.add_argument("--json", action="store_true", help="lines of JSON instead of a table")
     _add_replay_files(replay)
+    replica.add_parser(commands)
     runs: dict[argparse.ArgumentParser, Command] = {
         producer: _producer,
         detector: _detector,

@@ -155,7 +155,8 @@ class Publisher:
         raise Forked(
             f"master {self._master} does not contain commit {head.commit.number} ({head.commit.batch}) of "
             f"generation {head.generation} in {self._store.url}: it was restored from an older backup, or "
-            f"is another master. Restore generation {head.generation} as the master, or publish with --accept-fork"
+            f"is another master. Restore generation {head.generation} as the master, or publish with "
+            "--accept-fork"
         )
 
     def _manifest(

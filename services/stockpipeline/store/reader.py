@@ -83,10 +83,11 @@ class Replica:
         try:
             lag = self.lag_seconds()
             if max_lag is not None and lag > max_lag:
-                status = self._folder.status()
+                status, number = self._folder.status(), generation.manifest.generation
                 raise TooStale(
-                    f"generation {generation.manifest.generation} in {self._folder.path} was last known to be "
-                    f"the newest {lag:.1f} s ago, more than the {max_lag:g} s allowed: {_reason(status)}"
+                    f"generation {number} in {self._folder.path} was last known to be "
+                    f"the newest {lag:.1f} s ago, more than the allowed {max_lag:g} s: "
+                    f"{_reason(status)}"
                 )
             connection = generation.connection.cursor()
             try:
