@@ -5,6 +5,7 @@ all the rest of a pull, while an old generation differs from the next one by wha
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from stockpipeline.store.files import lock_file_of_database, sync_folder
@@ -44,8 +45,9 @@ def _retire_one(folder: ReplicaFolder, stored: Stored, *, spare: bool) -> bool:
         return False
     try:
         if spare:
-            # The index first: a base without one is only a worse start.
-            stored.path.with_suffix(".index").replace(folder.spare.with_suffix(".index"))
+            # The index first, and it may be there from a kill: a base without one is only a worse start.
+            with suppress(FileNotFoundError):
+                stored.path.with_suffix(".index").replace(folder.spare.with_suffix(".index"))
             stored.path.replace(folder.spare)
         folder.discard(stored)
     finally:
