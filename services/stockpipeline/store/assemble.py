@@ -6,7 +6,6 @@ The file may be empty, a copy of another generation, or what a killed process le
 blocks that differ, plus one sequential scan.
 """
 
-import errno
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,8 @@ from typing import BinaryIO
 
 from stockpipeline.store.blocks import block_hash, block_range, read_blocks, root_hash
 from stockpipeline.store.content import Content
-from stockpipeline.store.errors import Damaged, NoSpace
+from stockpipeline.store.errors import Damaged
+from stockpipeline.store.files import space_needed
 from stockpipeline.store.index import BlockIndex, Ref
 from stockpipeline.store.log import REQUESTS_AT_ONCE
 from stockpipeline.store.manifest import Manifest
@@ -76,31 +76,21 @@ def assemble(
         Damaged: a block in the store is not whole, or the disk gives back something else than was written.
     """
     writer = _BlockWriter(path, manifest.size, index, content, local)
-    try:
-        with path.open("r+b", buffering=0) as file:
-            os.truncate(file.fileno(), manifest.size)
-            believed = [ref.digest for ref in claimed]
-            differing = [
-                number
-                for number, ref in enumerate(index)
-                if number >= len(believed) or believed[number] != ref.digest
-            ]
-            writer.write(file, differing)
+    with space_needed(path, manifest.size), path.open("r+b", buffering=0) as file:
+        os.truncate(file.fileno(), manifest.size)
+        believed = [ref.digest for ref in claimed]
+        differing = [
+            number
+            for number, ref in enumerate(index)
+            if number >= len(believed) or believed[number] != ref.digest
+        ]
+        writer.write(file, differing)
+        wrong = _scan(file, manifest, index)
+        if wrong:
+            writer.write(file, wrong)
             wrong = _scan(file, manifest, index)
             if wrong:
-                writer.write(file, wrong)
-                still_wrong = _scan(file, manifest, index)
-                if still_wrong:
-                    raise Damaged(
-                        f"{path}: blocks {still_wrong[:5]} read back as something else than was written"
-                    )
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(
-                f"{path}: no space for generation {manifest.generation} of {manifest.size} bytes: free some; "
-                "what is served meanwhile stays"
-            ) from error
-        raise
+                raise Damaged(f"{path}: blocks {wrong[:5]} read back as something else than was written")
     return writer.moved
 
 

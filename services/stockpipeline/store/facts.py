@@ -17,19 +17,20 @@ from stockpipeline.store.manifest import Commit, Schema, TableFacts
 from stockpipeline.store.writer import last_commit
 
 # Prices to a hundredth of a cent, volumes to a share.
+_PRICES = "sum(({column} * 10000)::HUGEINT)"
+_SHARES = "sum({column}::HUGEINT)"
+_LAST = "max({column})"
+_LAST_TIME = "max({column}::TIMESTAMP)"
+
 SUMS: Mapping[str, Mapping[str, str]] = {
-    "bars": {
-        "close": "sum((close * 10000)::HUGEINT)",
-        "volume": "sum(volume::HUGEINT)",
-        "last_session": "max(session)",
-    },
-    "indicators": {"last_session": "max(session)"},
-    "watchlist": {"price": "sum((price * 10000)::HUGEINT)", "last_session": "max(session)"},
-    "quality": {"last_session": "max(session)"},
-    "signals": {"price": "sum((price * 10000)::HUGEINT)", "last": "max(ts::TIMESTAMP)"},
-    "performance": {"last": "max(recorded_at::TIMESTAMP)"},
+    "bars": {"close": _PRICES, "volume": _SHARES, "session": _LAST},
+    "indicators": {"session": _LAST},
+    "watchlist": {"price": _PRICES, "session": _LAST},
+    "quality": {"session": _LAST},
+    "signals": {"price": _PRICES, "ts": _LAST_TIME},
+    "performance": {"recorded_at": _LAST_TIME},
 }
-"""Table → name → SQL of its business checksums; other tables have their rows counted only."""
+"""Table → column → SQL of its business checksum; other tables have their rows counted only."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,9 @@ def _schema(database: duckdb.DuckDBPyConnection) -> Schema:
 
 def _tables(database: duckdb.DuckDBPyConnection, schema: Schema) -> dict[str, TableFacts]:
     facts = {}
-    for table in schema:
-        sums = SUMS.get(table, {})
-        expressions = "".join(f", {expression}::VARCHAR" for expression in sums.values())
+    for table, columns in schema.items():
+        sums = {column: sql for column, sql in SUMS.get(table, {}).items() if column in columns}
+        expressions = "".join(f", {sql.format(column=column)}::VARCHAR" for column, sql in sums.items())
         quoted = table.replace('"', '""')
         row = database.execute(f'SELECT count(*){expressions} FROM "{quoted}"').fetchall()[0]  # noqa: S608
         facts[table] = TableFacts(

@@ -1,5 +1,6 @@
 """Writing files so that a crash at any moment leaves the old or the new one, never a part."""
 
+import errno
 import fcntl
 import os
 import secrets
@@ -7,6 +8,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from stockpipeline.store.errors import NoSpace
 
 # struct flock of Linux: type, whence, start, length (0: to the end), pid.
 _FLOCK = struct.Struct("hhqqi4x")
@@ -56,6 +59,19 @@ def suppress_removal_of(path: Path) -> Iterator[None]:
         with suppress(OSError):
             path.unlink()
         raise
+
+
+@contextmanager
+def space_needed(path: Path, size: int) -> Iterator[None]:
+    """Raise NoSpace where the block finds the disk full; `size` is that of the whole file, in bytes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NoSpace(
+            f"{path}: the disk is full; {size} bytes are needed: free some (what was there is as it was)"
+        ) from error
 
 
 def lock_file_of_database(descriptor: int, *, exclusive: bool) -> None:

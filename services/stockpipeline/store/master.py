@@ -70,7 +70,7 @@ class LockedMaster:
 
     def check_unchanged(self) -> None:
         """Raise MasterChanged if the file is not as it was on entering: headers, size and time of writing."""
-        if self._read_header() != self._header or self._now() != self._stamp:
+        if os.pread(self._file.fileno(), HEADER_BYTES, 0) != self._header or self._now() != self._stamp:
             raise MasterChanged(
                 f"master {self.path} was written to while it was read, past DuckDB's lock: "
                 "nothing was published"

@@ -17,6 +17,7 @@ from stockpipeline.store.blocks import block_hash
 from stockpipeline.store.content import Content, Pages
 from stockpipeline.store.contracts import Contract, check
 from stockpipeline.store.errors import Damaged, NoSpace, NothingPublished, OnHold, StoreError
+from stockpipeline.store.files import space_needed
 from stockpipeline.store.index import BlockIndex, Ref, decode_page, encode_pages
 from stockpipeline.store.lineage import Held, Step, decide
 from stockpipeline.store.log import Log
@@ -100,8 +101,13 @@ class Puller:
         manifest = self._content.manifest(head.manifest)
         check(self._contracts, manifest.schema, f"generation {manifest.generation} of {self._store.url}")
         index = self._content.index(manifest, _pages_of(current))
-        moved = self.build(manifest, index)
-        self.folder.install(Description(Held.of(head), manifest), index, previous=current)
+        try:
+            with space_needed(self.folder.path, manifest.size):
+                moved = self.build(manifest, index)
+                self.folder.install(Description(Held.of(head), manifest), index, previous=current)
+        except NoSpace:
+            self.folder.incoming.unlink(missing_ok=True)
+            raise
         retire(self.folder)
         return _report(started, manifest, moved)
 
@@ -133,9 +139,6 @@ class Puller:
             return assemble(
                 self.folder.incoming, manifest, index, self._content, claimed=claimed, local=local
             )
-        except NoSpace:
-            self.folder.incoming.unlink(missing_ok=True)
-            raise
         finally:
             if descriptor is not None:
                 os.close(descriptor)

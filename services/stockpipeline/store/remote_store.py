@@ -1,6 +1,7 @@
 """Object stores behind a network, by obstore: S3 and what is compatible with it, Google's and Azure's."""
 
 import builtins
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -29,15 +30,22 @@ class RemoteStore:
     `If-None-Match` let exactly one through in 60 of 60.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, *, request_timeout: timedelta = _REQUEST_TIMEOUT, retries: int = _RETRIES
+    ) -> None:
         self.url = url
         self._store = (
             MemoryStore()  # for tests: lives and dies with this object
             if urlsplit(url).scheme == "memory"
             else from_url(
                 url,
-                client_options={"timeout": _REQUEST_TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT},
-                retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIMEOUT},
+                client_options={
+                    "timeout": request_timeout,
+                    "connect_timeout": _CONNECT_TIMEOUT,
+                    # With options of our own, obstore does not look for this one in the environment.
+                    "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true"),
+                },
+                retry_config={"max_retries": retries, "retry_timeout": _RETRY_TIMEOUT},
             )
         )
 

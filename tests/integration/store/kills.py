@@ -1,8 +1,8 @@
 """SIGKILL of each role at random moments and at every step, and whether anyone could read something wrong.
 
-Run as `python -m tests.integration.store.kills ROLE --random N --seed N --steps --folder DIR`; prints one JSON
-object. Children are forked from this process, which has everything imported, so a kill takes milliseconds; they
-are real processes, killed by a real SIGKILL.
+Run as `python -m tests.integration.store.kills ROLE --random N --seed N --steps --folder DIR`; prints one
+JSON object. Children are forked from this process, which has everything imported, so a kill takes
+milliseconds; they are real processes, killed by a real SIGKILL.
 """
 
 from __future__ import annotations
@@ -37,7 +37,16 @@ _FINISH_EVERY = 10
 _ATTEMPTS = 10
 _NOTHING_KEPT = Retention(hours=0, days=1, months=0, grace_seconds=0)
 # Events of sys.audit that change something on disk; "open" only for writing.
-_STEPS = {"os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate", "fcntl.flock"}
+_STEPS = {
+    "os.rename",
+    "os.remove",
+    "os.link",
+    "os.symlink",
+    "os.mkdir",
+    "os.rmdir",
+    "os.truncate",
+    "fcntl.flock",
+}
 
 
 class History:
@@ -154,7 +163,7 @@ class Pull(Role):
 
 
 class Swap(Pull):
-    """The puller again, killed only from when the new generation is verified: while it is named and swapped."""
+    """The puller again, killed only while the new generation, verified by then, is named and swapped."""
 
     def work(self) -> None:
         puller = Puller(self.store, self.folder / "replica")
@@ -269,7 +278,9 @@ def _kill_at(step: int) -> None:
     left = [step]
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        writes = (
+            event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        )
         if writes or event in _STEPS:
             left[0] -= 1
             if left[0] == 0:

@@ -1,4 +1,4 @@
-"""Every role survives SIGKILL: 200 times at random moments, and once before each step that changes the disk."""
+"""Every role survives SIGKILL: 200 times at random, and once before each step that changes the disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RANDOM_KILLS = 200
 
 @pytest.fixture
 def memory_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: a kill loses nothing that was written, so syncing would only cost."""
+    """A folder in memory where there is one: a kill loses nothing that was written, so syncing only costs."""
     if not Path("/dev/shm").is_dir():
         yield tmp_path
         return
