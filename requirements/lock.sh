@@ -12,6 +12,6 @@ compile() {
 compile requirements/services.txt --extra services services/pyproject.toml
 echo 'stockpipeline @ file:services' >build/stockpipeline.override
 compile requirements/operator.txt operator/pyproject.toml --override build/stockpipeline.override services/pyproject.toml
-compile requirements/dev.txt --extra services services/pyproject.toml operator/pyproject.toml requirements/dev.in \
+compile requirements/dev.txt --extra services --extra store services/pyproject.toml operator/pyproject.toml requirements/dev.in \
   --override build/stockpipeline.override
 echo setuptools | compile requirements/build.txt -

@@ -40,16 +40,6 @@ def inherit(parent: Sequence[Ref], hashes: Sequence[bytes], generation: int) -> 
     return tuple(Ref(births.get(digest, generation), digest) for digest in hashes)
 
 
-def missing(parent: Sequence[Ref], hashes: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the blocks to upload: hash → number of the first block with it."""
-    known = {ref.digest for ref in parent}
-    first: dict[bytes, int] = {}
-    for number, digest in enumerate(hashes):
-        if digest not in known:
-            first.setdefault(digest, number)
-    return first
-
-
 def encode_pages(index: Sequence[Ref]) -> list[bytes]:
     """Return the pages of the index: entries of 32 bytes of hash and a uint64 (little-endian) of birth."""
     return [
