@@ -71,6 +71,12 @@ def _signals(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
     return show(config, arguments.last, as_json=arguments.json, out=sys.stdout)
 
 
+def _performance(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
+    from stockpipeline.cli.performance import show
+
+    return show(config, as_json=arguments.json, out=sys.stdout)
+
+
 class _Usage(Exception):
     """Arguments that do not go together."""
 
@@ -117,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     signals = commands.add_parser("signals", help="Show the newest signals of a running pipeline.")
     signals.add_argument("--last", type=_positive, default=20, metavar="N", help="how many (default 20)")
     signals.add_argument("--json", action="store_true", help="lines of JSON instead of a table")
+    performance = commands.add_parser(
+        "performance", help="Show what a running pipeline's signals have earned."
+    )
+    performance.add_argument("--json", action="store_true", help="all figures and signals instead of a table")
     _add_replay_files(replay)
     replica.add_parser(commands)
     runs: dict[argparse.ArgumentParser, Command] = {
@@ -125,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         load: _history_load,
         replay: _replay,
         signals: _signals,
+        performance: _performance,
     }
     for command, run in runs.items():
         command.set_defaults(run=run)

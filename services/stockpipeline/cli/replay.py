@@ -14,7 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from stockpipeline.api import Performance, PipelineConfig
-from stockpipeline.cli import replay_performance
+from stockpipeline.cli import performance_report
 from stockpipeline.cli.progress import ProgressBar
 from stockpipeline.cli.replay_input import ReplayInput, from_files, packaged
 from stockpipeline.cli.replay_summary import ReplaySummary
@@ -88,14 +88,14 @@ def replay(config: PipelineConfig, files: ReplayFiles) -> int:
             bar.clear()
         signals.flush()
         if judged is not None and performance is not None:
-            report = replay_performance.report(name, measures, judged.results())
-            performance.write(replay_performance.encode(report))
+            report = performance_report.report(name, measures, judged.results())
+            performance.write(performance_report.encode(report))
     summary.refused.update(source.refused)
     # Standard output belongs to the signals unless they have a file.
     people = sys.stderr if files.signals is None else sys.stdout
     print(summary.text([*source.notes, *_unused(detector, files)]), file=people)
     if report is not None:
-        print("", *replay_performance.lines(report), sep="\n", file=people)
+        print("", *performance_report.lines(report), sep="\n", file=people)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The performance of a replay's signals: the file for programs, and the table for people."""
+"""The performance of many signals: JSON for programs, and the table for people."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from stockpipeline.signals.performance.record import Performance
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The content of the file."""
+    """The content of the JSON."""
 
     pipeline: str
     horizons: Sequence[str]
@@ -24,7 +24,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def report(pipeline: str, measures: Measures, records: list[Performance]) -> Report:
-    """Return the report over all signals of a replay."""
+    """Return the report over these signals."""
     ordered = sorted(records, key=lambda record: (record.signal.ts, record.symbol, record.rule))
     return Report(pipeline, measures.horizons, measures.cost, measures.benchmark, aggregate(ordered), ordered)
 
