@@ -6,6 +6,7 @@ import argparse
 import signal
 import statistics
 import time
+from collections import Counter
 
 from cluster.progress import Progress
 from cluster.shell import terminate
@@ -54,19 +55,23 @@ def main() -> int:
 def converge(cluster: BenchCluster, size: int, report: Report, progress: Progress) -> None:
     """Apply pipelines at once and wait until all are ready."""
     workload.make_namespaces(cluster.client)
-    mark = cluster.audit.mark()
+    mark, used = cluster.audit.mark(), cluster.processor_seconds()
     with progress.step(f"{size} pipelines, all at once"):
         started = time.monotonic()
         workload.create(cluster.client, workload.keys(size))
         workload.wait_until_ready(cluster.client, size, 30 + 2 * size, progress.note)
         took = time.monotonic() - started
+    used = cluster.processor_seconds() - used
     requests = cluster.requests(mark)
     writes = sum(one.writes for one in requests)
+    for (verb, resource), count in Counter((one.verb, one.resource) for one in requests).most_common(12):
+        progress.note(f"{count / size:6.2f} {verb} {resource} per pipeline")
     smallest = report.rows[0].name if report.rows else None
     report.add(f"converge_{size}", took, "s", baseline=smallest, note=FLUX.get(size, ""))
     report.add(
         f"requests_{size}", len(requests) / size, "per pipeline", note=f"{writes / size:.1f} of them writes"
     )
+    report.add(f"cpu_{size}", used, "s", note="processor time of the operator, which may use one core")
     report.add(f"rss_{size}", cluster.peak_memory(), "MiB", note=FLUX_MEMORY if size == 1000 else "")
 
 
