@@ -23,7 +23,7 @@ from stockpipeline.market.corporate_actions import ImpossibleAction
 from stockpipeline.market.ticks import Tick
 from stockpipeline.signals.detector import Detector
 from stockpipeline.signals.judged import JudgedDetector
-from stockpipeline.signals.offline import ActionInTheWay, OfflineDetector
+from stockpipeline.signals.offline import OfflineDetector
 from stockpipeline.signals.performance.judge import measures_of
 from stockpipeline.signals.signal import encode_signal
 from stockpipeline.sources.files import BadFile
@@ -82,7 +82,7 @@ def replay(config: PipelineConfig, files: ReplayFiles) -> int:
                     summary.signal(signal)
                 if indicators is not None and outcome.accepted:
                     indicators.write(_values(core, tick))
-        except (ActionInTheWay, ImpossibleAction) as error:
+        except ImpossibleAction as error:
             raise BadFile(f"{files.bars}: {error}") from None
         finally:
             bar.clear()

@@ -116,10 +116,12 @@ class Restorer:
         checkpoint: int | None = None
         for message in state.read({partition: state.range(partition)}, self._keep_waiting):
             key, value = message.key(), message.value()
-            if key is None or value is None:
+            if key is None:
                 continue
             name = key.decode()
-            if name == KEY:
+            if value is None:
+                newest.get(symbol_of(name), {}).pop(name, None)
+            elif name == KEY:
                 checkpoint = decode_checkpoint(value)
             else:
                 newest.setdefault(symbol_of(name), {})[name] = value

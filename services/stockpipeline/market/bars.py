@@ -1,4 +1,6 @@
-"""Daily bars: one ``Bar``, and ``BarSeries``, the columnar history of one symbol.
+"""Bars: one ``Bar``, and ``BarSeries``, the columnar history of one symbol.
+
+Both name a bar by its number (see ``market.periods``): for daily bars, that is the session.
 
 The binary form (used as a Redis value) is versioned and little-endian: the magic ``SPB1``, a uint32 count of
 bars, then the columns one after the other: sessions (int32), open, high, low, close, volume (float64 each).
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stockpipeline.api import BAR_FIELDS
-from stockpipeline.market.sessions import session_from_date, session_iso
+from stockpipeline.market.sessions import bar_iso, session_from_date
 
 _T = TypeVar("_T", bound=np.generic)
 _MAGIC = b"SPB1"
@@ -31,7 +33,7 @@ class InvalidBars(ValueError):
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One closed daily bar; ``session`` as in ``market.sessions``."""
+    """One closed bar; ``session`` is its number: the session, or the minute that an intraday bar opens in."""
 
     session: int
     open: float
@@ -42,7 +44,7 @@ class Bar(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class BarSeries:
-    """The closed daily bars of one symbol, oldest first; immutable.
+    """The closed bars of one symbol, oldest first; immutable.
 
     Columns are read-only numpy arrays of equal length: ``sessions`` int32 (strictly increasing), the others
     float64, each bar with 0 < low ≤ open, close ≤ high < ∞ and volume ≥ 0. Construction raises
@@ -120,6 +122,15 @@ class BarSeries:
         """Return the newest ``count`` bars, or all where there are fewer."""
         return self[max(0, len(self) - count) :]
 
+    def joined(self, later: "BarSeries") -> "BarSeries":
+        """Return these bars followed by later ones."""
+        if not len(later):
+            return self
+        return BarSeries(
+            np.concatenate((self.sessions, later.sessions)),
+            *(np.concatenate((getattr(self, field), getattr(later, field))) for field in BAR_FIELDS),
+        )
+
     def bar(self, index: int) -> Bar:
         """Return one bar by position; negative counts from the newest."""
         return Bar(int(self.sessions[index]), *(float(getattr(self, field)[index]) for field in BAR_FIELDS))
@@ -144,7 +155,7 @@ class BarSeries:
     def __repr__(self) -> str:
         if not len(self):
             return "BarSeries(empty)"
-        first, last = session_iso(int(self.sessions[0])), session_iso(int(self.sessions[-1]))
+        first, last = bar_iso(int(self.sessions[0])), bar_iso(int(self.sessions[-1]))
         return f"BarSeries({len(self)} bars, {first}…{last})"
 
     def _position(self, day: date) -> int:
@@ -175,7 +186,7 @@ class BarSeries:
             )
 
     def _name(self, index: int) -> str:
-        return f"the bar of {session_iso(int(self.sessions[index]))}"
+        return f"the bar of {bar_iso(int(self.sessions[index]))}"
 
 
 def _column(values: NDArray[_T], dtype: np.dtype[_T]) -> NDArray[_T]:

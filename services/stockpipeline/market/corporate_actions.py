@@ -9,14 +9,15 @@ share in the prices of the day before. Volumes are divided by ``split``'s part a
 shares. This is how CRSP and Yahoo adjust ("Adj Close").
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
-from stockpipeline.market.bars import BarSeries
-from stockpipeline.market.sessions import session_date, session_iso
+from stockpipeline.market.bars import Bar, BarSeries
+from stockpipeline.market.sessions import session_iso
 
 
 class ImpossibleAction(ValueError):
@@ -24,7 +25,7 @@ class ImpossibleAction(ValueError):
 
 
 class CorporateAction(NamedTuple):
-    """What happened to a share before ``session`` opened; raises nothing, see ``price_factor``."""
+    """What happened to a share before ``session`` opened."""
 
     session: int
     split: float = 1.0
@@ -44,22 +45,67 @@ class CorporateAction(NamedTuple):
         return (1.0 - self.dividend / close_before) / self.split
 
 
+class Rescaling(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The factors for prices and volumes of all bars before the one with the number ``before``."""
+
+    before: int
+    price: float
+    volume: float
+
+
+def rescaling(action: CorporateAction, before: int, close_before: float) -> Rescaling:
+    """Return what an action does to the bars before the first one at new terms; raise ``ImpossibleAction``.
+
+    ``close_before`` is the close of the last of them, as it was traded.
+    """
+    return Rescaling(before, action.price_factor(close_before), action.split)
+
+
+def rescale_bar(bar: Bar, rescalings: Iterable[Rescaling]) -> Bar:
+    """Return a bar in the terms of the newest one."""
+    price, volume = _factors(bar.session, rescalings)
+    if price == volume == 1.0:
+        return bar
+    prices = (bar.open * price, bar.high * price, bar.low * price, bar.close * price)
+    return Bar(bar.session, *prices, bar.volume * volume)
+
+
+def rescale(bars: BarSeries, rescalings: Sequence[Rescaling]) -> BarSeries:
+    """Return bars in the terms of the newest one, each with the same bits as ``rescale_bar`` gives."""
+    if not any(len(bars) and change.before > bars.sessions[0] for change in rescalings):
+        return bars
+    factors = [_factors(int(number), rescalings) for number in bars.sessions]
+    price, volume = np.array(factors, dtype=np.float64).T
+    return BarSeries(
+        bars.sessions,
+        bars.open * price,
+        bars.high * price,
+        bars.low * price,
+        bars.close * price,
+        bars.volume * volume,
+    )
+
+
 def adjusted(series: BarSeries, actions: Iterable[CorporateAction]) -> BarSeries:
-    """Return the series with all bars in the terms of the newest one; raise ``ImpossibleAction``.
+    """Return daily bars in the terms of the newest one; raise ``ImpossibleAction``.
 
     Actions without a bar before them have nothing to adjust.
     """
-    price, volume = np.ones(len(series)), np.ones(len(series))
-    for action in actions:
-        count = len(series.before(session_date(action.session)))
-        if count:
-            price[:count] *= action.price_factor(float(series.close[count - 1]))
-            volume[:count] *= action.split
-    return BarSeries(
-        series.sessions,
-        series.open * price,
-        series.high * price,
-        series.low * price,
-        series.close * price,
-        series.volume * volume,
+    counted = ((action, int(np.searchsorted(series.sessions, action.session))) for action in actions)
+    return rescale(
+        series,
+        [
+            rescaling(action, action.session, float(series.close[count - 1]))
+            for action, count in counted
+            if count
+        ],
     )
+
+
+def _factors(number: int, rescalings: Iterable[Rescaling]) -> tuple[float, float]:
+    price = volume = 1.0
+    for change in rescalings:
+        if number < change.before:
+            price *= change.price
+            volume *= change.volume
+    return price, volume

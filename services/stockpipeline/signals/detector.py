@@ -15,10 +15,13 @@ from stockpipeline.api import Indicator, Rule
 from stockpipeline.indicators.engine import Plan
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.corporate_actions import CorporateAction
+from stockpipeline.market.periods import Periods
 from stockpipeline.market.ticks import MAX_EVENT_TIME_MS, MAX_PRICE, MAX_VOLUME, MarketSession, Tick
+from stockpipeline.signals.outcome import IndicatorValue, Outcome, Readiness, TickResult
 from stockpipeline.signals.rules import compile_rule
 from stockpipeline.signals.state import Restored, StateRecord
-from stockpipeline.signals.symbol import IndicatorValue, Outcome, Readiness, SymbolDetector, TickResult
+from stockpipeline.signals.symbol import SymbolDetector
 
 __all__ = ["Detector", "IndicatorValue", "Outcome", "Readiness", "Restored", "StateRecord", "TickResult"]
 
@@ -29,11 +32,18 @@ _UNKNOWN_SYMBOL = TickResult(Outcome.UNKNOWN_SYMBOL, ())
 class Detector:
     """The detector of one pipeline (``NAMESPACE/NAME``), over the symbols that were warmed up.
 
+    Bars are daily, or of so many ``minutes`` of the exchange's sessions.
+
     Raises ``IndicatorError`` or ``RuleError`` for a configuration that cannot be computed.
     """
 
     def __init__(
-        self, pipeline: str, indicators: Iterable[Indicator], rules: Iterable[Rule], calendar: SessionCalendar
+        self,
+        pipeline: str,
+        indicators: Iterable[Indicator],
+        rules: Iterable[Rule],
+        calendar: SessionCalendar,
+        minutes: int | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._plan = Plan(indicators)
@@ -42,18 +52,18 @@ class Detector:
         self._rules = tuple(
             rule for rule in compiled if rule.sessions is None or MarketSession.REGULAR in rule.sessions
         )
-        self._calendar = calendar
+        self._periods = Periods(calendar, minutes)
         self._symbols: dict[str, SymbolDetector] = {}
 
     @property
     def minimum_bars(self) -> int:
-        """Closed daily bars that a symbol needs before all of its rules can signal."""
+        """Closed bars that a symbol needs before all of its rules can signal."""
         return self._plan.minimum_bars
 
     def warm_up(self, symbol: str, history: BarSeries) -> None:
         """Begin, or begin anew, with a symbol at its history; an empty one fills up with the ticks' bars."""
         self._symbols[symbol] = SymbolDetector(
-            self._pipeline, symbol, self._plan, self._rules, self._calendar, history
+            self._pipeline, symbol, self._plan, self._rules, self._periods, history
         )
 
     def restore(self, symbol: str, records: Mapping[str, bytes]) -> Restored:
@@ -93,12 +103,32 @@ class Detector:
         """Return every indicator value on the symbol's forming bar, by name; the symbol had a tick."""
         return self._symbols[symbol].values()
 
+    def close_before(self, now_ms: int) -> list[str]:
+        """Close the forming bars whose time was over before this instant; return the symbols that had one.
+
+        For live markets, where the last tick of a day should not wait for the next day to close its bar.
+        Ticks of a closed bar are late; so ``now_ms`` leaves them time to arrive. Without this, and always in
+        a replay, it is the first tick of a later bar that closes the one before.
+        """
+        return [name for name, symbol in self._symbols.items() if symbol.close_before(now_ms)]
+
+    def apply(self, symbol: str, action: CorporateAction) -> bool:
+        """Let a symbol trade at new terms from the action's session on: rescale all of its bars before.
+
+        Returns False and changes nothing where it was applied before, is part of the history, or has no bar
+        before it. A bar of an earlier session that still forms is closed.
+
+        Raises ``ImpossibleAction`` for a split or dividend that cannot be, and ``KeyError`` for a symbol that
+        was not warmed up.
+        """
+        return self._symbols[symbol].apply(action)
+
     def last_session(self, symbol: str) -> int | None:
         """Return the session of the symbol's newest bar, forming or closed; None when it has no bar."""
         return self._symbols[symbol].last_session if symbol in self._symbols else None
 
     def changes(self, symbol: str) -> list[StateRecord]:
-        """Return the records to store: the snapshot, and each bar that was closed since the last call."""
+        """Return the records to store: the snapshot, and the bars that came or went since the last call."""
         return self._symbols[symbol].changes()
 
     def readiness(self, symbol: str) -> Readiness:

@@ -5,37 +5,37 @@ ranges, the newest few: a tick that is missing longer than that counts as a dupl
 trade's volume where the alternative, counting a trade twice, would corrupt it.
 """
 
+from typing import Protocol
+
 MAX_GAPS = 32
 Gap = tuple[int, int]
 """First and last missing number."""
 
 
-class TickNumbers:
+class Numbers(Protocol):
     """The numbers of one symbol's ticks that were taken."""
 
-    __slots__ = ("gaps", "newest")
+    newest_number: int
+    """The highest number taken; 0 before the first."""
+    gaps: list[Gap]
+    """The missing numbers below it, lowest first; never changed in place."""
 
-    def __init__(self, newest: int = 0, gaps: list[Gap] | None = None) -> None:
-        self.newest = newest
-        """The highest number taken; 0 before the first."""
-        self.gaps = gaps if gaps is not None else []
-        """The missing numbers below it, lowest first."""
 
-    def take(self, number: int) -> bool:
-        """Note a number and return True; where it was taken before, change nothing and return False."""
-        newest = self.newest
-        if number == newest + 1:
-            self.newest = number
-        elif number > newest:
-            # What comes before the very first tick is of another run of the source, not missing.
-            if newest:
-                self.gaps = [*self.gaps, (newest + 1, number - 1)][-MAX_GAPS:]
-            self.newest = number
-        elif any(first <= number <= last for first, last in self.gaps):
-            self.gaps = [part for gap in self.gaps for part in _without(gap, number)][-MAX_GAPS:]
-        else:
-            return False
-        return True
+def take(numbers: Numbers, number: int) -> bool:
+    """Note a number and return True; where it was taken before, change nothing and return False."""
+    newest = numbers.newest_number
+    if number == newest + 1:
+        numbers.newest_number = number
+    elif number > newest:
+        # What comes before the very first tick is of another run of the source, not missing.
+        if newest:
+            numbers.gaps = [*numbers.gaps, (newest + 1, number - 1)][-MAX_GAPS:]
+        numbers.newest_number = number
+    elif any(first <= number <= last for first, last in numbers.gaps):
+        numbers.gaps = [part for gap in numbers.gaps for part in _without(gap, number)][-MAX_GAPS:]
+    else:
+        return False
+    return True
 
 
 def _without(gap: Gap, number: int) -> list[Gap]:

@@ -9,15 +9,11 @@ from collections.abc import Mapping
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.market.corporate_actions import CorporateAction, adjusted
-from stockpipeline.market.sessions import session_date, session_iso
+from stockpipeline.market.sessions import session_date
 from stockpipeline.market.ticks import Tick
 from stockpipeline.signals.detector import Detector, Outcome, TickResult
 
 _OUTSIDE_SESSION = TickResult(Outcome.OUTSIDE_SESSION, ())
-
-
-class ActionInTheWay(ValueError):
-    """A split or dividend lies between the ticks of a symbol: its ticks do not belong to one price level."""
 
 
 class OfflineDetector:
@@ -37,8 +33,8 @@ class OfflineDetector:
         self._waiting = dict(bars)
         self._actions = actions
         self._calendar = calendar
-        self._later_actions: dict[str, tuple[int, CorporateAction]] = {}
-        """Symbol → its first action after its first tick, with when that counts from (epoch ms)."""
+        self._later_actions: dict[str, list[tuple[int, CorporateAction]]] = {}
+        """Symbol → its actions after its first tick, oldest first, with when each counts from (epoch ms)."""
         self.unused_bars: dict[str, int] = {}
         """Bars of each symbol that were no history: those of its first tick's session and later."""
 
@@ -51,20 +47,16 @@ class OfflineDetector:
         """Take one tick; see ``Detector.on_tick``.
 
         Raises:
-            ActionInTheWay, ImpossibleAction: about the symbol's splits and dividends.
+            ImpossibleAction: a split or dividend of the symbol cannot be.
         """
         if tick.symbol in self._waiting:
             session = self._calendar.session_of(tick.ts)
             if session is None:
                 return _OUTSIDE_SESSION
             self._warm_up(tick.symbol, session)
-        if tick.symbol in self._later_actions:
-            since_ms, action = self._later_actions[tick.symbol]
-            if tick.ts >= since_ms:
-                raise ActionInTheWay(
-                    f"{tick.symbol}: the split {action.split:g} and dividend {action.dividend:g} of "
-                    f"{session_iso(action.session)} lie between its ticks; replay them in two parts"
-                )
+        later = self._later_actions.get(tick.symbol)
+        while later and tick.ts >= later[0][0]:
+            self.core.apply(tick.symbol, later.pop(0)[1])
         return self.core.on_tick(tick)
 
     def _warm_up(self, symbol: str, session: int) -> None:
@@ -73,7 +65,9 @@ class OfflineDetector:
         self.unused_bars[symbol] = len(series) - len(history)
         actions = self._actions.get(symbol, ())
         later = [action for action in actions if action.session > session]
-        if later:
-            opens_ms, _ = self._calendar.open_close_ms(self._calendar.next_session(later[0].session - 1))
-            self._later_actions[symbol] = opens_ms, later[0]
+        self._later_actions[symbol] = [(self._counts_from(action), action) for action in later]
         self.core.warm_up(symbol, adjusted(history, actions[: len(actions) - len(later)]))
+
+    def _counts_from(self, action: CorporateAction) -> int:
+        opens_ms, _ = self._calendar.open_close_ms(self._calendar.next_session(action.session - 1))
+        return opens_ms

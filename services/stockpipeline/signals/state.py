@@ -4,8 +4,9 @@ The records go to a compacted topic, written in the same transaction as the sign
 
 * key ``AAPL``: the snapshot, small and rewritten with every change: the forming bar, the latches, which ticks
   were taken, and the digest of the history that all this builds on;
-* key ``AAPL/2004-01-02``: a bar that was closed since the history, written once. (Kept in the snapshot they
-  would make it grow with every bar, and late in a replay each transaction would carry years of them.)
+* key ``AAPL/2004-01-02`` (``AAPL/2004-01-02T14:30Z`` intraday): a bar that was closed since the history,
+  written once, and deleted where it is not needed any more. (Kept in the snapshot they would make it grow
+  with every bar, and late in a replay each transaction would carry years of them.)
 * key ``AAPL/performance``: the open positions of its signals (see ``performance.book``), written when one of
   them changes.
 
@@ -20,7 +21,8 @@ from typing import NamedTuple
 import msgspec
 
 from stockpipeline.market.bars import Bar
-from stockpipeline.market.sessions import session_iso
+from stockpipeline.market.corporate_actions import Rescaling
+from stockpipeline.market.sessions import bar_iso
 
 VERSION = 1
 _SEPARATOR = "/"
@@ -31,10 +33,10 @@ class BrokenState(ValueError):
 
 
 class StateRecord(NamedTuple):
-    """One record for the compacted topic."""
+    """One record for the compacted topic; no value: the key is not needed any more."""
 
     key: str
-    value: bytes
+    value: bytes | None
 
 
 class Restored(StrEnum):
@@ -49,7 +51,7 @@ class Restored(StrEnum):
 
 
 class FormingBar(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The bar of a session that still trades; ``ts`` is the event time (epoch ms) of its newest trade."""
+    """A bar that still trades; ``ts`` is the event time (epoch ms) of its newest trade."""
 
     session: int
     open: float
@@ -89,6 +91,10 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     last_trade: Trade | None
     newest_number: int
     missing_numbers: list[tuple[int, int]]
+    rescalings: list[Rescaling] = []
+    """Splits and dividends since the history; bars are stored as they were traded."""
+    first_bar: int = -1
+    """Bars before this number are forgotten, those of the history included."""
 
 
 class _ClosedBar(msgspec.Struct, frozen=True, array_like=True):
@@ -118,9 +124,12 @@ def snapshot_record(symbol: str, snapshot: Snapshot) -> StateRecord:
 
 def bar_record(symbol: str, bar: Bar) -> StateRecord:
     """Return the record of a closed bar."""
-    return StateRecord(
-        f"{symbol}{_SEPARATOR}{session_iso(bar.session)}", _encoder.encode(_ClosedBar(VERSION, bar))
-    )
+    return StateRecord(_bar_key(symbol, bar), _encoder.encode(_ClosedBar(VERSION, bar)))
+
+
+def forgotten_bar_record(symbol: str, bar: Bar) -> StateRecord:
+    """Return the record that deletes the one of a closed bar."""
+    return StateRecord(_bar_key(symbol, bar), None)
 
 
 def read_records(symbol: str, records: Mapping[str, bytes]) -> tuple[Snapshot | None, list[Bar]]:
@@ -145,9 +154,13 @@ def read_records(symbol: str, records: Mapping[str, bytes]) -> tuple[Snapshot | 
     return snapshot, sorted(bars, key=_session)
 
 
-def newer_than(session: int, bars: Iterable[Bar]) -> list[Bar]:
-    """Return the bars of later sessions."""
-    return [bar for bar in bars if bar.session > session]
+def newer_than(number: int, bars: Iterable[Bar]) -> list[Bar]:
+    """Return the bars after the one with this number."""
+    return [bar for bar in bars if bar.session > number]
+
+
+def _bar_key(symbol: str, bar: Bar) -> str:
+    return f"{symbol}{_SEPARATOR}{bar_iso(bar.session)}"
 
 
 def _session(bar: Bar) -> int:

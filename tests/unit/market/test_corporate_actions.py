@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockpipeline.market.bars import Bar, BarSeries
-from stockpipeline.market.corporate_actions import CorporateAction, ImpossibleAction, adjusted
+from stockpipeline.market.corporate_actions import (
+    CorporateAction,
+    ImpossibleAction,
+    Rescaling,
+    adjusted,
+    rescale,
+    rescale_bar,
+)
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.market.sessions import session_from_date
 
@@ -62,3 +69,14 @@ def test_adjusting_what_a_split_did_gives_the_series_back(split: float, day: int
     assert found.close == pytest.approx(whole.close)
     assert found.volume == pytest.approx(whole.volume)
     assert session_from_date(date(2012, 1, 3)) == whole.sessions[0]
+
+
+@given(
+    st.lists(
+        st.builds(Rescaling, st.integers(12_000, 12_300), st.floats(0.01, 10.0), st.floats(0.1, 100.0)),
+        max_size=4,
+    )
+)
+def test_a_series_is_rescaled_as_its_bars_are_to_the_bit(changes: list[Rescaling]) -> None:
+    bars = packaged_bars("AAPL").since(date(2002, 12, 2))[:200]
+    assert rescale(bars, changes) == BarSeries.from_bars(rescale_bar(bar, changes) for bar in bars)

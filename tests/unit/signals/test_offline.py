@@ -10,8 +10,9 @@ from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.market.corporate_actions import CorporateAction
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.market.sessions import session_date
-from stockpipeline.signals.detector import Detector, Outcome
-from stockpipeline.signals.offline import ActionInTheWay, OfflineDetector
+from stockpipeline.market.ticks import Tick
+from stockpipeline.signals.detector import Detector
+from stockpipeline.signals.offline import OfflineDetector
 from stockpipeline.sources.replay import ReplaySource
 from tests.oracle import Ohlcv, expected_signals
 
@@ -44,13 +45,23 @@ def test_a_replay_gives_the_signals_of_an_independent_computation(
     assert signals == expected
 
 
-def test_a_split_between_the_ticks_is_told(calendar: SessionCalendar) -> None:
+def test_a_split_between_the_ticks_is_no_crash(calendar: SessionCalendar) -> None:
     bars = packaged_bars("IBM")
     source = ReplaySource("replay", {"IBM": bars}, calendar, date(2013, 2, 1), None, 4)
-    split = CorporateAction(int(bars.since(date(2013, 2, 5)).sessions[0]), split=2.0)
-    core = Detector("default/demo", DEFAULT_INDICATORS, DEFAULT_RULES, calendar)
-    detector = OfflineDetector(core, {"IBM": bars}, {"IBM": (split,)}, calendar)
     ticks = list(source.ticks({}))
-    assert all(detector.on_tick(tick).outcome is Outcome.ACCEPTED for tick in ticks[:8])
-    with pytest.raises(ActionInTheWay, match="IBM: the split 2 and dividend 0 of 2013-02-05 lie between"):
-        detector.on_tick(ticks[8])
+    split = CorporateAction(int(bars.since(date(2013, 2, 5)).sessions[0]), split=4.0)
+    opens, _ = calendar.open_close_ms(split.session)
+    split_ticks = [
+        msgspec.structs.replace(tick, price=tick.price / 4, volume=tick.volume * 4)
+        if tick.ts >= opens
+        else tick
+        for tick in ticks
+    ]
+
+    def fired(ticks: list[Tick], *actions: CorporateAction) -> list[tuple[str, int]]:
+        core = Detector("default/demo", DEFAULT_INDICATORS, DEFAULT_RULES, calendar)
+        detector = OfflineDetector(core, {"IBM": bars}, {"IBM": actions}, calendar)
+        return [(signal.rule, signal.ts) for tick in ticks for signal in detector.on_tick(tick).signals]
+
+    assert fired(split_ticks, split) == fired(ticks)
+    assert fired(split_ticks) != fired(ticks)
