@@ -17,8 +17,8 @@ from pathlib import Path
 _KEPT = 3  # versions of one thing that stay: switching between two branches rebuilds nothing
 _TEMPORARY = ".building-"
 # Left behind by tools in source folders; never an input of a build.
-_IGNORED_SUFFIXES = (".pyc", ".egg-info")
-_IGNORED_NAMES = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
+_IGNORED_SUFFIXES = (".pyc", ".so", ".egg-info")
+_IGNORED_NAMES = frozenset({"__pycache__", "build", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 
 
 def digest_of(paths: Iterable[Path], *extra: str) -> str:

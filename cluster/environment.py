@@ -25,6 +25,7 @@ def ensure(settings: Settings, progress: Progress) -> None:
             repo / "requirements" / "dev.txt",
             repo / "services/pyproject.toml",
             repo / "operator/pyproject.toml",
+            repo / "services/native",
         ],
         sys.version,
         str(repo),  # the distributions are installed in place: a moved clone needs a new environment

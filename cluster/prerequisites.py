@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import sys
+import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,12 +153,21 @@ def check(settings: Settings) -> None:
 
 def install(packages: Iterable[str], progress: Progress) -> None:
     """Install the Debian packages that are missing, and say which."""
-    # Debian splits from Python what makes virtual environments.
-    base = () if importlib.util.find_spec("ensurepip") else ("python3-venv",)
-    wanted = (*base, *packages)
+    wanted = (*_python_packages(), *packages)
     lacking = debian.missing(wanted) if wanted else []
     if not lacking:
         return
     with progress.step(f"Install {len(lacking)} Debian packages"):
         progress.note(" ".join(lacking))
         debian.install(lacking)
+
+
+def _python_packages() -> tuple[str, ...]:
+    """Return what Debian splits from Python, and what compiles the extension module of the services."""
+    venv = () if importlib.util.find_spec("ensurepip") else ("python3-venv",)
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    return (
+        *venv,
+        *(() if shutil.which("gcc") else ("gcc", "libc6-dev")),
+        *(() if headers.exists() else ("python3-dev",)),
+    )

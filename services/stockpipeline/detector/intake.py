@@ -1,6 +1,6 @@
 """Taking messages in: decode, detect, and sort out what is no tick of this partition."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -43,63 +43,101 @@ class Output(Protocol):
         """Send a message that is no tick to the dead-letter topic."""
 
 
+class Fast(Protocol):
+    """What takes most ticks before they come here (see ``signals.fastpath``)."""
+
+    def admit(self, partition: int, latest_ms: int) -> None:
+        """Let ticks of a partition pass up to this event time."""
+
+    def take(self, messages: list[Message], start: int, changed: list[str]) -> int:
+        """Take messages from a position on; return that of the first one that is left, or the end."""
+
+
 class Intake:
     """Feeds messages to the core and its results to the output."""
 
     def __init__(
-        self, core: Core, output: Output, partition_of: Mapping[str, int], metrics: DetectorMetrics
+        self,
+        core: Core,
+        fast: Fast,
+        output: Output,
+        partition_of: Mapping[str, int],
+        metrics: DetectorMetrics,
     ) -> None:
         self._core = core
+        self._fast = fast
         self._output = output
         self._partition_of = partition_of
         self._metrics = metrics
+        self._partition: int | None = None
+        self._latest = 0
 
-    def take(self, messages: Iterable[Message]) -> set[str]:
+    def take(self, messages: list[Message]) -> set[str]:
         """Take messages in, in order; return the symbols whose state changed.
 
         Raises:
             KafkaFatal: one of the messages is the news that this consumer cannot go on.
         """
-        changed: set[str] = set()
-        count = 0
-        on_tick, partition_of = self._core.on_tick, self._partition_of
-        partition, latest = None, 0
-        for message in messages:
+        changed: list[str] = []
+        self._partition = None
+        failed = 0
+        at = self._fast.take(messages, 0, changed)
+        while at < len(messages):
+            message = messages[at]
             error = message.error()
-            if error is not None:
-                if error.fatal():
-                    raise KafkaFatal(f"reading {message.topic()}: {error.str()}")
-                _log.warning("reading failed", topic=message.topic(), error=error.str())
-                continue
-            count += 1
-            try:
-                tick = decode_tick(message.value() or b"")
-            except MalformedTick as malformed:
-                self._refuse(message, malformed.reason, str(malformed))
-                continue
-            if message.partition() != partition:
-                partition, latest = message.partition(), 0
-            # Later records of a partition came later, so an earlier one's limit spares asking for nearly all.
-            if tick.ts > latest:
-                latest = latest_event_time(message)
-                if tick.ts > latest:
-                    self._refuse(message, MalformedReason.BAD_TIME, _ahead(tick, latest))
-                    continue
-            symbol = tick.symbol
-            if partition_of.get(symbol) != partition:
-                self._refuse_stray(message, symbol)
-                continue
-            outcome, signals = on_tick(tick)
-            if outcome is Outcome.ACCEPTED or outcome is Outcome.OUT_OF_ORDER:
-                changed.add(symbol)
-                for signal in signals:
-                    self._output.add_signal(signal, message)
-            elif outcome is Outcome.MALFORMED or outcome is Outcome.UNKNOWN_SYMBOL:
-                self._refuse(message, outcome, f"{symbol}: the detector refused the tick")
+            if error is None:
+                symbol = self._take_one(message)
+                if symbol is not None:
+                    changed.append(symbol)
+            elif error.fatal():
+                raise KafkaFatal(f"reading {message.topic()}: {error.str()}")
             else:
-                self._metrics.refused(outcome)
-        self._metrics.ticks.inc(count)
-        return changed
+                failed += 1
+                _log.warning("reading failed", topic=message.topic(), error=error.str())
+            at = self._fast.take(messages, at + 1, changed)
+        self._metrics.ticks.inc(len(messages) - failed)
+        return set(changed)
+
+    def _take_one(self, message: Message) -> str | None:
+        """Take a message that was read; return the symbol whose state it changed."""
+        try:
+            tick = decode_tick(message.value() or b"")
+        except MalformedTick as malformed:
+            self._refuse(message, malformed.reason, str(malformed))
+            return None
+        if not self._is_plausible(message, tick):
+            return None
+        symbol = tick.symbol
+        if self._partition_of.get(symbol) != message.partition():
+            self._refuse_stray(message, symbol)
+            return None
+        outcome, signals = self._core.on_tick(tick)
+        if outcome is Outcome.ACCEPTED or outcome is Outcome.OUT_OF_ORDER:
+            for signal in signals:
+                self._output.add_signal(signal, message)
+            return symbol
+        if outcome is Outcome.MALFORMED or outcome is Outcome.UNKNOWN_SYMBOL:
+            self._refuse(message, outcome, f"{symbol}: the detector refused the tick")
+        else:
+            self._metrics.refused(outcome)
+        return None
+
+    def _is_plausible(self, message: Message, tick: Tick) -> bool:
+        """Refuse a tick of the future and return False.
+
+        Later records of a partition came later, so an earlier one's limit spares asking for nearly all.
+        """
+        partition = message.partition()
+        if partition != self._partition:
+            self._partition, self._latest = partition, 0
+        if tick.ts > self._latest:
+            self._latest = latest_event_time(message)
+            if tick.ts > self._latest:
+                self._refuse(message, MalformedReason.BAD_TIME, _ahead(tick, self._latest))
+                return False
+            if partition is not None:
+                self._fast.admit(partition, self._latest)
+        return True
 
     def _refuse_stray(self, message: Message, symbol: str) -> None:
         """Refuse a tick whose symbol belongs elsewhere: its state is not here."""

@@ -31,6 +31,7 @@ from stockpipeline.runtime.metrics import DetectorMetrics, new_registry
 from stockpipeline.runtime.settings import instance_name
 from stockpipeline.runtime.shutdown import Shutdown
 from stockpipeline.signals.detector import Detector
+from stockpipeline.signals.fastpath import FastPath
 
 _TOPICS = (Topic.TICKS, Topic.SIGNALS, Topic.PERFORMANCE, Topic.STATE, Topic.DEAD_LETTER)
 _log = structlog.get_logger()
@@ -121,6 +122,7 @@ def _detect(
         delivery = EarlySignals(
             early, producer, consumer, names, metrics, state, schedule, keep_waiting, keep_committing
         )
+    fast = FastPath(detector, assignment.partition_of)
     report = Report(
         consumer,
         connections,
@@ -137,7 +139,7 @@ def _detect(
         Restorer(consumer, open_state, history, detector, assignment, performance, keep_waiting),
         assignment,
         detector,
-        Intake(detector, delivery, assignment.partition_of, metrics),
+        Intake(detector, fast, delivery, assignment.partition_of, metrics),
         performance,
         report,
         metrics,

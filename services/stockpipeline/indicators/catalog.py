@@ -65,6 +65,8 @@ class Function:
     inputs: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     outputs: tuple[str, ...]
+    integers: int = 0
+    """Bit i is set where output i is a whole number: a candlestick pattern, a direction."""
 
     def complete(self, parameters: Mapping[str, Number]) -> dict[str, Number]:
         """Return all parameters, defaults filled in; raise ``BadParameter`` for a wrong name or value."""
@@ -169,6 +171,7 @@ def _function(name: str, entry: dict[str, Any]) -> Function:
             for p in entry["parameters"]
         ),
         outputs=tuple(entry["outputs"]),
+        integers=entry["integers"],
     )
 
 

@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from math import nan
 from typing import cast
 
-from talib import InsufficientHistory  # type: ignore[attr-defined]  # not in TA-Lib's stubs
-
 from stockpipeline.api import BAR_FIELDS, Indicator
 from stockpipeline.indicators.catalog import Call, Layout
 from stockpipeline.indicators.registry import Computation, Handle, Values
 from stockpipeline.market.bars import Bar, BarSeries
+from stockpipeline_native import Stream
 
 Vector = tuple[float, ...]
 VectorOf = Callable[[float, float, float, float, float], Vector]
@@ -40,8 +39,13 @@ class Plan:
         self.bind = _compile_binder(layout.calls)
         """One ``peek`` per computation → the function that makes the vector of a bar."""
         owners: list[int | None] = [None] * len(BAR_FIELDS)
+        self.starts: list[int] = []
+        """Position of each computation's first value in a vector."""
         for index, call in enumerate(layout.calls):
+            self.starts.append(len(owners))
             owners += [index] * len(call.function.outputs)
+        self.width = len(owners)
+        """The length of a vector."""
         self.owners = tuple(owners)
         """Position in a vector → index of its computation; None for the bar's own fields."""
 
@@ -99,6 +103,17 @@ class IndicatorEngine:
         self.past = (vector, *self.past)[: self._keep]
         self._refresh()
 
+    def native_column(self, index: int) -> tuple[Stream, int, bytes] | None:
+        """Return a computation for the native path, good until the next closed bar.
+
+        As its stream, the position of its first value in a vector and those of its inputs. None where its
+        values are unknown, might be those of a flat series, or come from no native stream.
+        """
+        stream = self._columns[index].native_stream
+        if stream is None:
+            return None
+        return stream, self._plan.starts[index], self._columns[index].positions
+
     def _refresh(self) -> None:
         """Bind ``peek`` to what the columns are now: open or not, possibly flat or not."""
         self.confidences = tuple(computation.confidence(self.bars) for computation in self._plan.computations)
@@ -111,7 +126,7 @@ class _Column:
     def __init__(self, computation: Computation) -> None:
         self._computation = computation
         inputs = computation.call.function.inputs
-        self._positions = [BAR_FIELDS.index(name) for name in inputs]
+        self.positions = bytes(BAR_FIELDS.index(name) for name in inputs)
         # A series is flat when its prices are; volume counts only where nothing else is read.
         self._watched = [i for i, name in enumerate(inputs) if name != "volume"] or [0]
         outputs = len(computation.call.function.outputs)
@@ -134,6 +149,12 @@ class _Column:
             return self._handle.peek
         return self._peek_unless_flat
 
+    @property
+    def native_stream(self) -> Stream | None:
+        """The stream whose values are known whatever the forming bar is, if it is a native one."""
+        sure = self._unchanged_bars + 1 < self._flat_bars
+        return self._handle if sure and isinstance(self._handle, Stream) else None
+
     def closed_values(self) -> Vector:
         """Return the values at the last closed bar."""
         known = self._handle is not None and self._unchanged_bars < self._flat_bars
@@ -144,9 +165,8 @@ class _Column:
         """Open the handle on the history, if that is long enough."""
         if len(history) <= self._computation.lookback:
             return
-        try:
-            self._handle = self._computation.open(history)
-        except InsufficientHistory:
+        self._handle = self._computation.open(history)
+        if self._handle is None:
             # Some functions need a few bars more than their lookback to seed themselves.
             return
         for bar in history.last(min(self._flat_bars, len(history))):
@@ -160,7 +180,7 @@ class _Column:
         self._watch(inputs)
 
     def _inputs(self, fields: Vector) -> Vector:
-        return tuple(fields[position] for position in self._positions)
+        return tuple(fields[position] for position in self.positions)
 
     def _watch(self, inputs: Vector) -> None:
         watched = tuple(inputs[i] for i in self._watched)

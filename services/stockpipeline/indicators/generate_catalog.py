@@ -11,6 +11,7 @@ import json
 import sys
 from typing import Any
 
+import numpy as np
 import talib
 from talib import abstract
 
@@ -31,6 +32,7 @@ def describe(name: str) -> dict[str, Any]:
         "inputs": inputs,
         "parameters": [_parameter(name, key, value) for key, value in function.parameters.items()],
         "outputs": function.output_names,
+        "integers": _integers(name, len(inputs)),
     }
 
 
@@ -42,6 +44,13 @@ def render() -> str:
         if name not in _LEFT_OUT
     )
     return f"{{\n{entries}\n}}\n"
+
+
+def _integers(name: str, inputs: int) -> int:
+    """Return which outputs are of whole numbers, as bits; TA-Lib tells only by what it computes."""
+    results = getattr(talib, name)(*[np.linspace(1.0, 2.0, 500)] * inputs)
+    columns = results if isinstance(results, tuple) else (results,)
+    return sum(1 << index for index, column in enumerate(columns) if column.dtype.kind == "i")
 
 
 def _function(name: str, **parameters: int | float) -> Any:

@@ -1,12 +1,13 @@
 """Indicators that can be computed: a catalogue entry together with TA-Lib's streaming handle for it."""
 
 from collections.abc import Mapping
-from typing import Protocol, cast
+from typing import Protocol
 
-from talib import abstract, stream
+from talib import abstract
 
 from stockpipeline.indicators.catalog import Call, Number, find_function
 from stockpipeline.indicators.convergence import CONVERGED, SeedWeight, cascades
+from stockpipeline.indicators.streams import open_stream
 from stockpipeline.market.bars import BarSeries
 
 _FEWEST_FLAT_BARS = 3
@@ -61,14 +62,9 @@ class Computation:
         """Return how converged the values are after ``bars`` closed bars, in [0, 1] (see ``convergence``)."""
         return self._seeds.confidence(bars - self.lookback - 1) if bars > self.lookback else 0.0
 
-    def open(self, history: BarSeries) -> Handle:
-        """Return a handle at the last bar of the history.
-
-        Raises ``talib.InsufficientHistory`` where the history is too short for a first value.
-        """
-        columns = (getattr(history, name) for name in self.call.function.inputs)
-        opener = getattr(stream, self.call.function.name)
-        return cast(Handle, opener(*columns, **dict(self.call.parameters)))
+    def open(self, history: BarSeries) -> Handle | None:
+        """Return a handle at the last bar of the history, None where that is too short for a first value."""
+        return open_stream(self.call, history)
 
 
 def resolve(function: str, parameters: Mapping[str, Number]) -> Computation:

@@ -15,13 +15,15 @@ from stockpipeline.api import Indicator, Rule
 from stockpipeline.indicators.engine import Plan
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
-from stockpipeline.market.corporate_actions import CorporateAction
+from stockpipeline.market.corporate_actions import CorporateAction, Rescaling
 from stockpipeline.market.periods import Periods
 from stockpipeline.market.ticks import MAX_EVENT_TIME_MS, MAX_PRICE, MAX_VOLUME, MarketSession, Tick
 from stockpipeline.signals.outcome import IndicatorValue, Outcome, Readiness, TickResult
 from stockpipeline.signals.rules import compile_rule
 from stockpipeline.signals.state import Restored, StateRecord
 from stockpipeline.signals.symbol import SymbolDetector
+from stockpipeline.signals.watch import compile_programs
+from stockpipeline_native import Lane
 
 __all__ = ["Detector", "IndicatorValue", "Outcome", "Readiness", "Restored", "StateRecord", "TickResult"]
 
@@ -53,17 +55,31 @@ class Detector:
             rule for rule in compiled if rule.sessions is None or MarketSession.REGULAR in rule.sessions
         )
         self._periods = Periods(calendar, minutes)
+        self._programs = compile_programs(self._rules, self._plan.width)
         self._symbols: dict[str, SymbolDetector] = {}
+        self.generation = 0
+        """Grows whenever symbols come or go."""
 
     @property
     def minimum_bars(self) -> int:
         """Closed bars that a symbol needs before all of its rules can signal."""
         return self._plan.minimum_bars
 
+    @property
+    def width(self) -> int:
+        """The length of a vector."""
+        return self._plan.width
+
+    @property
+    def lanes(self) -> dict[str, Lane]:
+        """Each symbol's ticks for the native path (see ``fastpath``)."""
+        return {name: symbol.lane for name, symbol in self._symbols.items()}
+
     def warm_up(self, symbol: str, history: BarSeries) -> None:
         """Begin, or begin anew, with a symbol at its history; an empty one fills up with the ticks' bars."""
+        self.generation += 1
         self._symbols[symbol] = SymbolDetector(
-            self._pipeline, symbol, self._plan, self._rules, self._periods, history
+            self._pipeline, symbol, self._plan, self._rules, self._periods, history, self._programs
         )
 
     def restore(self, symbol: str, records: Mapping[str, bytes]) -> Restored:
@@ -75,6 +91,7 @@ class Detector:
 
     def forget(self, symbol: str) -> None:
         """Drop a symbol that another detector has now, or whose state is ahead of what was committed."""
+        self.generation += 1
         self._symbols.pop(symbol, None)
 
     def on_tick(self, tick: Tick) -> TickResult:
@@ -95,8 +112,15 @@ class Detector:
         """The symbols that were warmed up."""
         return list(self._symbols)
 
+    def set_quiet(self, symbol: str, low: float, high: float, until_ms: int) -> None:
+        """Let trades at prices from low to high, before an event time, go by a subclass's ``on_tick``.
+
+        That is for the native path (see ``fastpath``), which knows only what ``Detector.on_tick`` would do.
+        """
+        self._symbols[symbol].set_quiet(low, high, until_ms)
+
     def newest_trade(self, symbol: str) -> tuple[int, float] | None:
-        """Return event time (epoch ms) and price of the symbol's newest trade; None while no bar forms."""
+        """Return event time (epoch ms) and price of the symbol's newest trade; None before its first."""
         return self._symbols[symbol].newest_trade
 
     def values(self, symbol: str) -> dict[str, IndicatorValue]:
@@ -112,11 +136,11 @@ class Detector:
         """
         return [name for name, symbol in self._symbols.items() if symbol.close_before(now_ms)]
 
-    def apply(self, symbol: str, action: CorporateAction) -> bool:
+    def apply(self, symbol: str, action: CorporateAction) -> Rescaling | None:
         """Let a symbol trade at new terms from the action's session on: rescale all of its bars before.
 
-        Returns False and changes nothing where it was applied before, is part of the history, or has no bar
-        before it. A bar of an earlier session that still forms is closed.
+        Returns how; or None, and changes nothing, where it was applied before, is part of the history, or
+        has no bar before it. A bar of an earlier session that still forms is closed.
 
         Raises ``ImpossibleAction`` for a split or dividend that cannot be, and ``KeyError`` for a symbol that
         was not warmed up.

@@ -13,6 +13,7 @@ from stockpipeline.signals.rules import CompiledRule
 from stockpipeline.signals.state import StoredLatch
 from stockpipeline.signals.syntax import Read
 from stockpipeline.signals.tape import Tape
+from stockpipeline.signals.watch import Watch
 
 
 class Firing(NamedTuple):
@@ -31,8 +32,12 @@ its confidence. A plain tuple: Python unpacks that several times faster than a n
 class Evaluator:
     """Indicators and latches of one symbol, on its closed bars."""
 
-    def __init__(self, plan: Plan, rules: Sequence[CompiledRule], bars: BarSeries) -> None:
+    def __init__(
+        self, plan: Plan, rules: Sequence[CompiledRule], bars: BarSeries, watch: Watch | None
+    ) -> None:
         self._plan = plan
+        self._watch = watch
+        self._watched = False
         self._keep = max((rule.bars_back for rule in rules), default=0)
         self._latches = [Latch(rule) for rule in rules]
         self._evaluations: list[_Evaluation] = []
@@ -60,6 +65,7 @@ class Evaluator:
             if latch.rule.fingerprint in known:
                 kept = known[latch.rule.fingerprint]
                 latch.set(kept.armed, kept.bars_since)
+        self._unwatch()
 
     def commit(self, bar: Bar) -> None:
         """Take a closed bar into the indicators."""
@@ -70,11 +76,17 @@ class Evaluator:
         """Let the latches count a bar that closed; not when stored bars are taken in again."""
         for latch in self._latches:
             latch.bar_closed()
+        self._unwatch()
 
     def evaluate(self, tape: Tape) -> list[Firing] | None:
         """Evaluate all rules on the forming bar; return those that fire, None for the usual none of them."""
-        if not self._evaluations:
-            return None
+        firings = self._firings(tape) if self._evaluations else None
+        if self._watch is not None and not self._watched:
+            self._watch.update(((latch, slots) for latch, slots, _ in self._evaluations), self._engine)
+            self._watched = True
+        return firings
+
+    def _firings(self, tape: Tape) -> list[Firing] | None:
         now = self._engine.peek(tape.open, tape.high, tape.low, tape.close, tape.volume)
         past = self._engine.past
         total = sum(now)
@@ -84,7 +96,10 @@ class Evaluator:
             if not all_known and not all(isfinite(now[slot]) for slot in slots):
                 continue
             try:
-                fires = latch.awaited(now, past) and latch.advance(now, past)
+                if not latch.awaited(now, past):
+                    continue
+                self._unwatch()
+                fires = latch.advance(now, past)
             except ZeroDivisionError:
                 # The rule has no value on this bar, as if it read one that is not known.
                 continue
@@ -105,6 +120,7 @@ class Evaluator:
 
     def _choose(self) -> None:
         """Find the rules that can be evaluated until the next closed bar: those whose values are known."""
+        self._unwatch()
         self._evaluations = []
         for latch in self._latches:
             reads = latch.rule.reads
@@ -116,6 +132,12 @@ class Evaluator:
                 continue
             slots = tuple(read.slot for read in reads if not read.bars_back)
             self._evaluations.append((latch, slots, round(confidence, 6)))
+
+    def _unwatch(self) -> None:
+        """Have every tick come here until the next one is evaluated: what is watched has changed."""
+        self._watched = False
+        if self._watch is not None:
+            self._watch.rest()
 
     def _known(self, read: Read) -> bool:
         """Whether a value of a closed bar is known."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from stockpipeline.api import Indicator, Rule
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.corporate_actions import CorporateAction, Rescaling
 from stockpipeline.market.ticks import Tick
 from stockpipeline.signals.detector import Detector, Outcome, Restored, StateRecord, TickResult
 from stockpipeline.signals.performance.judge import Judge, Measures, News
@@ -43,6 +44,7 @@ class JudgedDetector(Detector):
         """See ``Detector.warm_up``; the symbol has no open positions then."""
         super().warm_up(symbol, history)
         self._judge.begin(symbol)
+        self._let_quiet_pass(symbol)
 
     def restore(self, symbol: str, records: Mapping[str, bytes]) -> Restored:
         """See ``Detector.restore``; takes over the open positions as well."""
@@ -50,6 +52,7 @@ class JudgedDetector(Detector):
         stored = records.get(performance_key(symbol))
         if stored is not None:
             self._judge.restore(symbol, stored)
+            self._let_quiet_pass(symbol)
         return restored
 
     def forget(self, symbol: str) -> None:
@@ -66,11 +69,26 @@ class JudgedDetector(Detector):
             self._judge.on_trade(tick.symbol, tick.ts, tick.price)
         for signal in result.signals:
             self._judge.open(signal)
+        if result.outcome.accepted:
+            self._let_quiet_pass(tick.symbol)
         return result
 
     def begin_benchmark(self, since_ms: int) -> None:
         """Forget the benchmark's trades: they are given anew, all from this event time on."""
         self._judge.begin_benchmark(since_ms)
+
+    def apply(self, symbol: str, action: CorporateAction) -> Rescaling | None:
+        """See ``Detector.apply``; the prices of open positions are rescaled as well."""
+        change = super().apply(symbol, action)
+        if change is not None:
+            self._judge.rescale(symbol, change.price, self._periods.of(change.before).opens_ms)
+            self._let_quiet_pass(symbol)
+        return change
+
+    def _let_quiet_pass(self, symbol: str) -> None:
+        """Have only those trades come here that matter to a position, or to all as the benchmark's."""
+        low, high, until_ms = self._judge.quiet(symbol)
+        self.set_quiet(symbol, low, high, 0 if symbol == self._own_benchmark else until_ms)
 
     def on_benchmark(self, ts: int, price: float) -> None:
         """Take a trade of the benchmark, in the order of its trades."""

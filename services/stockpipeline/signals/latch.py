@@ -31,6 +31,15 @@ class Latch:
         self.awaited = self.rule.when if armed else self.rule.rearm
         """The condition that changes something when it holds: all that needs a look on most ticks."""
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether nothing can happen before the next closed bar: armed, but the last firing is too recent."""
+        return self.armed and self._is_cooling
+
+    @property
+    def _is_cooling(self) -> bool:
+        return self.bars_since is not None and self.bars_since < max(1, self.rule.cooldown_bars)
+
     def advance(self, now: Sequence[float], past: Sequence[Sequence[float]]) -> bool:
         """Go on, now that ``awaited`` holds on these vectors; return whether the rule signals."""
         rule = self.rule
@@ -38,7 +47,7 @@ class Latch:
             self.set(armed=True, bars_since=self.bars_since)
             if not rule.when(now, past):
                 return False
-        if self.bars_since is not None and self.bars_since < max(1, rule.cooldown_bars):
+        if self._is_cooling:
             return False
         self.set(armed=False, bars_since=0)
         return True

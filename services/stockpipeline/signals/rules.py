@@ -20,7 +20,7 @@ Condition = Callable[[Sequence[float], Sequence[Sequence[float]]], bool]
 Raises ``ZeroDivisionError`` where the expression divides by zero.
 """
 
-_BUILTINS = {"__builtins__": {"abs": abs, "min": min, "max": max}}
+BUILTINS = {"__builtins__": {"abs": abs, "min": min, "max": max}}
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class CompiledRule:
     when: Condition
     rearm: Condition
     """Where the rule gives none: that ``when`` does not hold."""
+    when_source: str
+    rearm_source: str
+    """Both conditions as ``syntax`` wrote them: Python over ``now`` and ``past``."""
     reads: frozenset[Read]
     """What either condition reads."""
     values: tuple[tuple[str, int], ...]
@@ -65,6 +68,8 @@ def compile_rule(rule: Rule, slots: Mapping[str, int]) -> CompiledRule:
         sessions=None if rule.sessions is None else frozenset(rule.sessions),
         when=_compile(when),
         rearm=_compile(rearm),
+        when_source=when.source,
+        rearm_source=rearm.source,
         reads=reads,
         values=tuple((n, s) for n, s in slots.items() if s in read_slots and n not in BAR_FIELDS),
         fingerprint=blake2b(meaning.encode(), digest_size=8).hexdigest(),
@@ -90,4 +95,4 @@ def _translate(rule: Rule, field: str, text: str, slots: Mapping[str, int]) -> T
 
 def _compile(translation: Translation) -> Condition:
     # The source is the translator's own; of what the user wrote, only finite numbers are in it.
-    return cast(Condition, eval(f"lambda now, past: {translation.source}", _BUILTINS))  # noqa: S307
+    return cast(Condition, eval(f"lambda now, past: {translation.source}", BUILTINS))  # noqa: S307

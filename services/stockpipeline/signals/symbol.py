@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from stockpipeline.indicators.engine import Plan
 from stockpipeline.market.bars import Bar, BarSeries
-from stockpipeline.market.corporate_actions import CorporateAction, rescaling
+from stockpipeline.market.corporate_actions import CorporateAction, Rescaling, rescaling
 from stockpipeline.market.periods import Period, Periods
 from stockpipeline.market.sessions import bar_iso
 from stockpipeline.market.ticks import MarketSession, Tick
@@ -31,6 +31,8 @@ from stockpipeline.signals.state import (
     snapshot_record,
 )
 from stockpipeline.signals.tape import NO_BAR, Tape
+from stockpipeline.signals.watch import RulePrograms, Watch
+from stockpipeline_native import Lane
 
 _FEWEST_KEPT_BARS = 500
 _KEPT_WARM_UPS = 3
@@ -55,6 +57,7 @@ class SymbolDetector:
         rules: Sequence[CompiledRule],
         periods: Periods,
         history: BarSeries,
+        programs: Mapping[str, RulePrograms],
     ) -> None:
         self._pipeline = pipeline
         self._symbol = symbol
@@ -64,8 +67,23 @@ class SymbolDetector:
         self._history_end = int(history.sessions[-1]) if len(history) else NO_BAR
         window = max(_FEWEST_KEPT_BARS, _KEPT_WARM_UPS * plan.minimum_bars)
         self._closed = ClosedBars(history, None if periods.minutes is None else window)
-        self._evaluator = Evaluator(plan, rules, history)
         self._tape = Tape()
+        self._watch = Watch(symbol, self._tape, plan, programs)
+        self._evaluator = Evaluator(plan, rules, history, self._watch)
+
+    @property
+    def lane(self) -> Lane:
+        """The symbol's ticks for the native path."""
+        return self._watch.lane
+
+    @property
+    def newest_trade(self) -> tuple[int, float] | None:
+        """Event time and price of the newest trade; see ``Detector.newest_trade``."""
+        return (self._tape.newest_ms, self._tape.close) if self._tape.newest_ms else None
+
+    def set_quiet(self, low: float, high: float, until_ms: int) -> None:
+        """See ``Detector.set_quiet``."""
+        self._tape.quiet_low, self._tape.quiet_high, self._tape.quiet_until = low, high, until_ms
 
     @property
     def last_session(self) -> int | None:
@@ -106,7 +124,7 @@ class SymbolDetector:
         self._close_forming()
         return True
 
-    def apply(self, action: CorporateAction) -> bool:
+    def apply(self, action: CorporateAction) -> Rescaling | None:
         """Rescale all bars before an action's session; see ``Detector.apply``."""
         calendar = self._periods.calendar
         opens_ms, _ = calendar.open_close_ms(calendar.next_session(action.session - 1))
@@ -115,15 +133,15 @@ class SymbolDetector:
         before = first.bar
         close = self._tape.close if NO_BAR < self._tape.bar < before else self._closed.close_before(before)
         if before <= self._history_end or close is None:
-            return False
+            return None
         change = rescaling(action, before, close)
         if change in self._closed.rescalings:
-            return False
+            return None
         if self._tape.bar < before:
             self._close_forming()
         self._closed.rescalings.append(change)
         self._evaluator.open(self._closed.series())
-        return True
+        return change
 
     def readiness(self) -> Readiness:
         """Return whether all rules can signal; see ``Detector.readiness``."""
@@ -136,11 +154,6 @@ class SymbolDetector:
             f"{self._symbol} has {bars} closed {self._periods.unit} bars; {slowest.call.function.name} needs "
             f"{slowest.minimum_bars} to forget where its history begins",
         )
-
-    @property
-    def newest_trade(self) -> tuple[int, float] | None:
-        """Time and price of the newest trade; see ``Detector.newest_trade``."""
-        return None if self._session is None else (self._newest_ms, self._close)
 
     def values(self) -> dict[str, IndicatorValue]:
         """Return the indicators' values on the forming bar; see ``Detector.values``."""
@@ -174,8 +187,7 @@ class SymbolDetector:
         if snapshot.forming is not None and snapshot.forming.session > self._closed.last:
             self._tape.resume(self._periods.of(snapshot.forming.session), snapshot.forming)
         self._evaluator.resume(snapshot.latches)
-        self._tape.newest_number, self._tape.gaps = snapshot.newest_number, snapshot.missing_numbers
-        self._tape.last_trade = snapshot.last_trade
+        self._tape.resume_ticks(snapshot.newest_number, snapshot.missing_numbers, snapshot.last_trade)
         return Restored.EXACT if same_history else Restored.HISTORY_CHANGED
 
     def _signal(self, firing: Firing, source: str) -> Signal:

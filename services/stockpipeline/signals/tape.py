@@ -1,33 +1,25 @@
 """The tape of one symbol: its forming bar, and which ticks went into it. All that most ticks touch.
 
-The attributes are plain and public, because every tick reads and writes them.
+The attributes are plain and public, because every tick reads and writes them. They are fields of a C struct
+(``services/native/lane.h``), so that the native path reads and writes the very same ones.
 """
+
+from math import inf
 
 from stockpipeline.market.periods import Period
 from stockpipeline.market.ticks import Tick
 from stockpipeline.signals.numbering import Gap, take
 from stockpipeline.signals.state import FormingBar, Trade
+from stockpipeline_native import TapeFields
 
 NO_BAR = -1
+NEVER_MS = (1 << 63) - 1
 
 
-class Tape:
+class Tape(TapeFields):
     """What the newest ticks of a symbol have made; prices as in ``Tick``, times in epoch ms."""
 
-    __slots__ = (
-        "bar",
-        "close",
-        "closes_ms",
-        "gaps",
-        "high",
-        "last_trade",
-        "low",
-        "newest_ms",
-        "newest_number",
-        "open",
-        "opens_ms",
-        "volume",
-    )
+    __slots__ = ("gaps",)
 
     def __init__(self) -> None:
         self.bar = NO_BAR
@@ -39,8 +31,15 @@ class Tape:
         self.newest_number = 0
         self.gaps: list[Gap] = []
         """See ``numbering``."""
-        self.last_trade: Trade | None = None
-        """The last tick without a number."""
+        self.trade_ms, self.trade_price, self.trade_volume = 0, 0.0, 0.0
+        """The last tick without a number; 0 ms before the first."""
+        self.quiet_low, self.quiet_high, self.quiet_until = -inf, inf, NEVER_MS
+        """Trades at these prices, before this event time, matter to nobody but the bar and the rules."""
+
+    @property
+    def last_trade(self) -> Trade | None:
+        """The last tick without a number, for storing."""
+        return Trade(self.trade_ms, self.trade_price, self.trade_volume) if self.trade_ms else None
 
     @property
     def forming(self) -> FormingBar | None:
@@ -54,10 +53,10 @@ class Tape:
         """Note which tick this is and return True; return False and change nothing for a duplicate."""
         if tick.seq is not None:
             return take(self, tick.seq)
-        trade = Trade(tick.ts, tick.price, tick.volume)
-        if trade == self.last_trade:
+        trade = (tick.ts, tick.price, tick.volume)
+        if trade == (self.trade_ms, self.trade_price, self.trade_volume):
             return False
-        self.last_trade = trade
+        self.trade_ms, self.trade_price, self.trade_volume = trade
         return True
 
     def begin(self, period: Period, price: float) -> None:
@@ -69,6 +68,12 @@ class Tape:
         self.bar, self.opens_ms, self.closes_ms = period
         self.open, self.high, self.low, self.close = bar.open, bar.high, bar.low, bar.close
         self.volume, self.newest_ms = bar.volume, bar.ts
+
+    def resume_ticks(self, number: int, gaps: list[Gap], trade: Trade | None) -> None:
+        """Go on after these ticks."""
+        self.newest_number, self.gaps = number, gaps
+        if trade is not None:
+            self.trade_ms, self.trade_price, self.trade_volume = trade.ts, trade.price, trade.volume
 
     def end(self) -> None:
         """Have no forming bar any more; which ticks were taken is kept."""

@@ -37,6 +37,19 @@ class FakeCore:
         return TickResult(outcome, (SIGNAL,) if outcome.accepted else ())
 
 
+class NothingFast:
+    """Leaves every message to Python."""
+
+    def __init__(self) -> None:
+        self.admitted: dict[int, int] = {}
+
+    def admit(self, partition: int, latest_ms: int) -> None:
+        self.admitted[partition] = latest_ms
+
+    def take(self, _messages: list[Message], start: int, _changed: list[str]) -> int:
+        return start
+
+
 class FakeOutput:
     def __init__(self) -> None:
         self.signals: list[tuple[Signal, Message]] = []
@@ -55,7 +68,7 @@ class Parts:
         self.registry = CollectorRegistry()
         self.core, self.output = FakeCore(), FakeOutput()
         metrics = DetectorMetrics(self.registry, "demo")
-        self.intake = Intake(self.core, self.output, {"IBM": 0, "AAPL": 1}, metrics)
+        self.intake = Intake(self.core, NothingFast(), self.output, {"IBM": 0, "AAPL": 1}, metrics)
 
     def refused(self, reason: str) -> float | None:
         return self.registry.get_sample_value(

@@ -73,6 +73,11 @@ class Judge:
         """Follow a signal from its symbol's next trade on."""
         self._books[signal.symbol].open(signal)
 
+    def quiet(self, symbol: str) -> tuple[float, float, int]:
+        """Return the range of prices, and the event time, within which no trade matters to a position."""
+        book = self._books[symbol]
+        return book.quiet_low, book.quiet_high, book.quiet_until
+
     def rescale(self, symbol: str, factor: float, since_ms: int) -> None:
         """Multiply the prices before this event time of a symbol's open positions."""
         self._books[symbol].rescale(factor, since_ms)

@@ -1,0 +1,88 @@
+"""Conditions for the native path against Python's evaluation of them."""
+
+import math
+from array import array
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from stockpipeline.api import Rule, Side
+from stockpipeline.signals.program import compile_closed_terms, compile_program
+from stockpipeline.signals.rules import compile_rule
+
+NAMES = ("a", "b", "c", "d", "e")
+SLOTS = {name: slot for slot, name in enumerate(NAMES)}
+
+numbers = st.recursive(
+    st.one_of(
+        st.sampled_from([*NAMES, "0", "1", "2.5", "1000"]),
+        st.builds("prev({}, {})".format, st.sampled_from(NAMES), st.integers(1, 2)),
+    ),
+    lambda terms: st.one_of(
+        st.builds("({} {} {})".format, terms, st.sampled_from("+-*/"), terms),
+        st.builds("(-{})".format, terms),
+        st.builds("abs({})".format, terms),
+        st.builds("{}({}, {}, {})".format, st.sampled_from(["min", "max"]), terms, terms, terms),
+    ),
+    max_leaves=5,
+)
+signs = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
+conditions = st.recursive(
+    st.one_of(
+        st.builds("({} {} {})".format, numbers, signs, numbers),
+        st.builds("({} {} {} {} {})".format, numbers, signs, numbers, signs, numbers),
+        st.builds("crosses_{}({}, {})".format, st.sampled_from(["above", "below"]), numbers, numbers),
+    ),
+    lambda terms: st.one_of(
+        st.builds("({} {} {})".format, terms, st.sampled_from(["and", "or"]), terms),
+        st.builds("(not {})".format, terms),
+    ),
+    max_leaves=5,
+)
+values = st.one_of(st.sampled_from([0.0, 1.0, -1.0, 2.5]), st.floats(-1e6, 1e6))
+vectors = st.lists(values, min_size=5, max_size=5).map(tuple)
+
+
+@settings(max_examples=150)
+@given(conditions, vectors, st.lists(vectors, min_size=3, max_size=3))
+def test_a_program_holds_where_the_condition_does(
+    text: str, now: tuple[float, ...], past: list[tuple[float, ...]]
+) -> None:
+    assume(len(text) <= 512)
+    rule = compile_rule(Rule(name="tested", side=Side.BUY, when=text), SLOTS)
+    program = compile_program(rule.when_source, width=5)
+    assert program is not None
+    flat = array("d", [value for vector in past for value in vector]).tobytes()
+    found = program.holds(array("d", now).tobytes(), flat)
+    try:
+        expected = rule.when(now, past)
+    except ZeroDivisionError:
+        expected = False
+    assert found is expected
+    possible = compile_closed_terms(rule.when_source)
+    if expected:
+        assert possible(past)
+
+
+def test_overflow_is_infinity() -> None:
+    program = compile_program("(now[0] * now[1]) > 1e308", width=2)
+    assert program is not None
+    assert program.holds(array("d", [1e200, 1e200]).tobytes(), b"")
+    assert not program.holds(array("d", [math.nan, 1.0]).tobytes(), b"")
+
+
+@pytest.mark.parametrize("source", ["now[0] ** 2 > 1", "round(now[0]) > 1", "now[0] if now[1] else now[2]"])
+def test_what_programs_do_not_have_gives_none(source: str) -> None:
+    assert compile_program(source, width=5) is None
+
+
+def test_a_condition_that_is_too_deep_gives_none() -> None:
+    assert compile_program("(" * 80 + "now[0]" + " + (now[0]" * 80 + ")" * 160 + " > 0", width=1) is None
+
+
+def test_the_terms_of_closed_bars_decide_what_is_possible() -> None:
+    possible = compile_closed_terms("(past[0][0] < past[0][1] and now[0] > now[1]) and now[2] > 0")
+    assert possible([(1.0, 2.0)])
+    assert not possible([(2.0, 1.0)])
+    assert compile_closed_terms("past[0][0] < 1 or now[0] > 1")([(5.0,)])
