@@ -1,4 +1,4 @@
-"""Which indicators exist: TA-Lib's functions as data, so that names and parameters can be checked without it.
+"""Which indicators exist, as data: TA-Lib's functions, and those that it lacks (``own_catalog``).
 
 The operator checks a resource with this module when it is applied; its image has neither TA-Lib nor numpy.
 ``talib_catalog.json`` is generated (see ``generate_catalog``).
@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from stockpipeline.api import BAR_FIELDS, Indicator
+from stockpipeline.indicators.own_catalog import OWN_CATALOG
 
 Number = int | float
 
@@ -22,7 +23,7 @@ class IndicatorError(ValueError):
 
 
 class UnknownIndicator(IndicatorError):
-    """TA-Lib has no such function, or none that works on bars."""
+    """There is no such function, or none that works on bars."""
 
 
 class BadParameter(IndicatorError):
@@ -57,7 +58,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Function:
-    """One function of TA-Lib: the bar fields it reads, its parameters, and the names of its outputs."""
+    """One function: the bar fields it reads, its parameters, and the names of its outputs."""
 
     name: str
     title: str
@@ -100,7 +101,7 @@ class Function:
 def functions() -> Mapping[str, Function]:
     """Return all functions by name."""
     text = (files(__package__) / "talib_catalog.json").read_text()
-    return {name: _function(name, entry) for name, entry in json.loads(text).items()}
+    return {name: _function(name, entry) for name, entry in (json.loads(text) | OWN_CATALOG).items()}
 
 
 def find_function(name: str) -> Function:
@@ -109,9 +110,11 @@ def find_function(name: str) -> Function:
         return functions()[name]
     except KeyError:
         near = _suggestion(name.upper(), functions())
+        others = (
+            f"; its functions are listed at https://ta-lib.org/functions/, besides {', '.join(OWN_CATALOG)}"
+        )
         raise UnknownIndicator(
-            f"TA-Lib has no function {name!r} that works on bars"
-            f"{near or '; its functions are listed at https://ta-lib.org/functions/'}"
+            f"TA-Lib has no function {name!r} that works on bars{near or others}"
         ) from None
 
 

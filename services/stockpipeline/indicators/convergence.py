@@ -168,7 +168,10 @@ _CASCADES: Mapping[str, Callable[[Parameters], tuple[Cascade, ...]]] = {
     "TSI": lambda p: ((_ema(p["firstperiod"]), _ema(p["secondperiod"])),),
     # A moving average of the user's choice
     **dict.fromkeys(("APO", "PPO", "PVO"), _oscillator),
-    **dict.fromkeys(("BBANDS", "MA"), lambda p: _parallel(_average(p["matype"], p["timeperiod"]))),
+    **dict.fromkeys(
+        ("BANDWIDTH", "BBANDS", "MA", "PERCENTB"),
+        lambda p: _parallel(_average(p["matype"], p["timeperiod"])),
+    ),
     "KDJ": _slow_stochastic,
     "MACDEXT": _macd_ext,
     "STOCH": _slow_stochastic,

@@ -1,4 +1,4 @@
-"""Indicators that can be computed: a catalogue entry together with TA-Lib's streaming handle for it."""
+"""Indicators that can be computed: a catalogue entry together with the streaming handle for it."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,6 +7,8 @@ from talib import abstract
 
 from stockpipeline.indicators.catalog import Call, Number, find_function
 from stockpipeline.indicators.convergence import CONVERGED, SeedWeight, cascades
+from stockpipeline.indicators.own import open_own, own_lookback
+from stockpipeline.indicators.own_catalog import OWN_CATALOG
 from stockpipeline.indicators.streams import open_stream
 from stockpipeline.market.bars import BarSeries
 
@@ -18,7 +20,7 @@ Values = float | tuple[float, ...]
 
 
 class Handle(Protocol):
-    """A TA-Lib streaming handle: the state of a function after the last closed bar."""
+    """A streaming handle: the state of a function after the last closed bar."""
 
     def update(self, *bar: float) -> Values:
         """Take a closed bar (the function's inputs in order) and return its values."""
@@ -32,12 +34,13 @@ class Handle(Protocol):
 
 
 class Computation:
-    """A call of a TA-Lib function that can be opened on history, and what is known about its warm-up."""
+    """A call of a function that can be opened on history, and what is known about its warm-up."""
 
     def __init__(self, call: Call) -> None:
         parameters = dict(call.parameters)
         self.call = call
-        self.lookback: int = abstract.Function(call.function.name, **parameters).lookback  # type: ignore[attr-defined]
+        self._is_own = call.function.name in OWN_CATALOG
+        self.lookback = _lookback(call)
         """Bars before the first value."""
         self._seeds = SeedWeight(cascades(call.function.name, parameters))
 
@@ -64,11 +67,19 @@ class Computation:
 
     def open(self, history: BarSeries) -> Handle | None:
         """Return a handle at the last bar of the history, None where that is too short for a first value."""
-        return open_stream(self.call, history)
+        return open_own(self.call, history) if self._is_own else open_stream(self.call, history)
+
+
+def _lookback(call: Call) -> int:
+    name, parameters = call.function.name, dict(call.parameters)
+    if name in OWN_CATALOG:
+        return own_lookback(name, parameters, _lookback)
+    found: int = abstract.Function(name, **parameters).lookback  # type: ignore[attr-defined]
+    return found
 
 
 def resolve(function: str, parameters: Mapping[str, Number]) -> Computation:
-    """Return the computation of a TA-Lib function, with its defaults for the parameters that are left out.
+    """Return the computation of a function, with its defaults for the parameters that are left out.
 
     Raises ``UnknownIndicator`` or ``BadParameter`` (see ``catalog``).
     """

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import talib
 from numpy.typing import NDArray
 
 from stockpipeline.indicators.catalog import functions
@@ -10,18 +9,15 @@ from stockpipeline.indicators.convergence import CONVERGED, SeedWeight, cascades
 from stockpipeline.indicators.registry import Computation, resolve
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.packaged import packaged_bars
+from tests.unit.indicators import reference
 
 CUMULATIVE = {"AD", "CUMSUM", "NVI", "OBV", "PVI", "PVT", "VWAP", "WAD"}
 LONG = 1200
 
 
 def batch(computation: Computation, bars: BarSeries) -> NDArray[np.float64]:
-    """Return (outputs, bars) of TA-Lib's batch function."""
-    call = computation.call
-    outputs = getattr(talib, call.function.name)(
-        *(getattr(bars, name) for name in call.function.inputs), **dict(call.parameters)
-    )
-    return np.atleast_2d(np.array(outputs, dtype=np.float64))
+    """Return (outputs, bars) of the function over all bars at once."""
+    return np.array(reference.batch(computation.call, bars), dtype=np.float64)
 
 
 def errors(computation: Computation, bars: BarSeries) -> list[float]:
