@@ -54,6 +54,10 @@ BENCH = $(PYTHON) -m cluster bench $(if $(QUICK),--quick)
 bench: ## Run all benchmarks (QUICK=1: short runs, to try them out)
 	@$(BENCH)
 
+.PHONY: bench-detector
+bench-detector: ## How fast the detector is, against decoding alone and against other ways
+	@$(BENCH) detector
+
 .PHONY: bench-operator
 bench-operator: ## The operator with up to 1,000 pipelines, on an embedded cluster of its own
 	@$(BENCH) operator
