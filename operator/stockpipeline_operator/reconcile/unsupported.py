@@ -7,7 +7,6 @@ user asks for is done or refused with a sentence, never ignored. Work that adds 
 from collections.abc import Callable
 
 from stockpipeline.api import (
-    BarInterval,
     DeletionPolicy,
     MarketSession,
     Mode,
@@ -24,7 +23,6 @@ NOT_YET: tuple[tuple[str, Asks], ...] = (
     ("sources of the kind kis", lambda spec: any(source.kis for source in spec.sources)),
     ("sources of the kind yahoo", lambda spec: any(source.yahoo for source in spec.sources)),
     ("universe.collect", lambda spec: spec.universe.collect is not None),
-    ("bars.interval other than 1d", lambda spec: spec.bars.interval is not BarInterval.DAY),
     (
         "rules for other than regular sessions",
         lambda spec: any(rule.sessions and MarketSession.REGULAR not in rule.sessions for rule in spec.rules),

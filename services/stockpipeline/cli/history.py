@@ -4,7 +4,8 @@ import sys
 import time
 
 from stockpipeline.adapters.history_redis import HistoryStore, HistoryUnavailable
-from stockpipeline.api import PipelineConfig
+from stockpipeline.api import BarInterval, PipelineConfig
+from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.sources.configured import replay_source
 
@@ -16,10 +17,16 @@ def load(config: PipelineConfig) -> int:
     """Put the history of all symbols into Redis where it differs; return the exit status.
 
     Waits up to two minutes for Redis, which may start at the same time. A symbol without bars before the
-    replay's start gets an empty history: known to be empty is not the same as missing.
+    replay's start gets an empty history, as does every symbol of a pipeline with intraday bars: known to be
+    empty is not the same as missing.
     """
     source = replay_source(config, SessionCalendar(config.spec.universe.exchange))
-    history = {symbol: source.history(symbol) for symbol in config.spec.universe.symbols}
+    # The source has daily bars. Intraday ones come from the ticks alone.
+    daily = config.spec.bars.interval is BarInterval.DAY
+    history = {
+        symbol: source.history(symbol) if daily else BarSeries.empty()
+        for symbol in config.spec.universe.symbols
+    }
     store = HistoryStore(config.redis_url, config.names)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:

@@ -56,10 +56,12 @@ def replay(config: PipelineConfig, files: ReplayFiles) -> int:
     calendar = SessionCalendar(config.spec.universe.exchange)
     name, spec = f"{config.namespace}/{config.name}", config.spec
     measures = measures_of(spec.performance or Performance())
-    judged = None
+    judged, minutes = None, spec.bars.interval.minutes
     if files.performance is not None:
-        judged = JudgedDetector(name, spec.indicators, spec.rules, calendar, measures, own_benchmark=True)
-    core = judged or Detector(name, spec.indicators, spec.rules, calendar)
+        judged = JudgedDetector(
+            name, spec.indicators, spec.rules, calendar, measures, own_benchmark=True, minutes=minutes
+        )
+    core = judged or Detector(name, spec.indicators, spec.rules, calendar, minutes)
     source: ReplayInput = (
         packaged(config, calendar)
         if files.bars is None

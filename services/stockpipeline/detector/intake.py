@@ -8,6 +8,9 @@ import structlog
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from stockpipeline.adapters.kafka_client import KafkaFatal
+from stockpipeline.market.action_record import decode_action
+from stockpipeline.market.calendar import UnknownSession
+from stockpipeline.market.corporate_actions import CorporateAction, ImpossibleAction, Rescaling
 from stockpipeline.market.ticks import (
     MAX_EVENT_TIME_MS,
     MalformedReason,
@@ -31,6 +34,9 @@ class Core(Protocol):
 
     def on_tick(self, tick: Tick) -> TickResult:
         """Take one tick."""
+
+    def apply(self, symbol: str, action: CorporateAction) -> Rescaling | None:
+        """Take a split or dividend."""
 
 
 class Output(Protocol):
@@ -103,6 +109,9 @@ class Intake:
         try:
             tick = decode_tick(message.value() or b"")
         except MalformedTick as malformed:
+            found = decode_action(message.value() or b"")
+            if found is not None:
+                return self._take_action(message, *found)
             self._refuse(message, malformed.reason, str(malformed))
             return None
         if not self._is_plausible(message, tick):
@@ -121,6 +130,22 @@ class Intake:
         else:
             self._metrics.refused(outcome)
         return None
+
+    def _take_action(self, message: Message, symbol: str, action: CorporateAction) -> str | None:
+        """Rescale a symbol's bars; return the symbol if that changed its state."""
+        if self._partition_of.get(symbol) != message.partition():
+            self._refuse_stray(message, symbol)
+            return None
+        try:
+            change = self._core.apply(symbol, action)
+        except (ImpossibleAction, UnknownSession) as error:
+            self._refuse(message, MalformedReason.BAD_ACTION, f"{symbol}: {error}")
+            return None
+        if change is None:
+            self._metrics.refused(Outcome.DUPLICATE)
+            return None
+        _log.info("bars rescaled", symbol=symbol, price_factor=change.price, volume_factor=change.volume)
+        return symbol
 
     def _is_plausible(self, message: Message, tick: Tick) -> bool:
         """Refuse a tick of the future and return False.

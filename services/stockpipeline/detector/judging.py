@@ -24,10 +24,13 @@ def detector_of(config: PipelineConfig, calendar: SessionCalendar) -> Detector:
         IndicatorError, RuleError: an indicator or a rule of the configuration cannot be computed.
     """
     name, spec = f"{config.namespace}/{config.name}", config.spec
+    minutes = spec.bars.interval.minutes
     if spec.performance is None:
-        return Detector(name, spec.indicators, spec.rules, calendar)
+        return Detector(name, spec.indicators, spec.rules, calendar, minutes)
     measures = measures_of(spec.performance)
-    return JudgedDetector(name, spec.indicators, spec.rules, calendar, measures, own_benchmark=False)
+    return JudgedDetector(
+        name, spec.indicators, spec.rules, calendar, measures, own_benchmark=False, minutes=minutes
+    )
 
 
 def performance_of(

@@ -39,6 +39,7 @@ class MalformedReason(StrEnum):
     BAD_VOLUME = "bad-volume"
     BAD_TIME = "bad-time"
     BAD_SEQUENCE = "bad-sequence"
+    BAD_ACTION = "bad-action"
 
 
 class MalformedTick(ValueError):

@@ -55,6 +55,8 @@ class Detector:
             rule for rule in compiled if rule.sessions is None or MarketSession.REGULAR in rule.sessions
         )
         self._periods = Periods(calendar, minutes)
+        self.daily = minutes is None
+        """Whether bars are sessions; the packaged bars, and those of files, are history of such bars only."""
         self._programs = compile_programs(self._rules, self._plan.width)
         self._symbols: dict[str, SymbolDetector] = {}
         self.generation = 0

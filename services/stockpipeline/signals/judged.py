@@ -35,8 +35,9 @@ class JudgedDetector(Detector):
         measures: Measures,
         *,
         own_benchmark: bool,
+        minutes: int | None = None,
     ) -> None:
-        super().__init__(pipeline, indicators, rules, calendar)
+        super().__init__(pipeline, indicators, rules, calendar, minutes)
         self._judge = Judge(pipeline, measures, calendar)
         self._own_benchmark = measures.benchmark if own_benchmark else None
 

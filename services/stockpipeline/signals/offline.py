@@ -61,7 +61,7 @@ class OfflineDetector:
 
     def _warm_up(self, symbol: str, session: int) -> None:
         series = self._waiting.pop(symbol)
-        history = series.before(session_date(session))
+        history = series.before(session_date(session)) if self.core.daily else BarSeries.empty()
         self.unused_bars[symbol] = len(series) - len(history)
         actions = self._actions.get(symbol, ())
         later = [action for action in actions if action.session > session]

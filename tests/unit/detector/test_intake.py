@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from stockpipeline.adapters.kafka_client import KafkaFatal
 from stockpipeline.detector.intake import Intake
+from stockpipeline.market.action_record import encode_action
+from stockpipeline.market.corporate_actions import CorporateAction, Rescaling, rescaling
 from stockpipeline.market.ticks import Tick
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.detector import Outcome, TickResult
@@ -30,11 +32,18 @@ class FakeCore:
 
     def __init__(self) -> None:
         self.ticks: list[Tick] = []
+        self.actions: list[CorporateAction] = []
 
     def on_tick(self, tick: Tick) -> TickResult:
         self.ticks.append(tick)
         outcome = self.OUTCOMES[int(tick.price) - 1]
         return TickResult(outcome, (SIGNAL,) if outcome.accepted else ())
+
+    def apply(self, _symbol: str, action: CorporateAction) -> Rescaling | None:
+        if action in self.actions:
+            return None
+        self.actions.append(action)
+        return rescaling(action, action.session, close_before=100.0)
 
 
 class NothingFast:
@@ -147,3 +156,25 @@ def test_a_tick_from_the_future_of_its_arrival_becomes_a_dead_letter() -> None:
     assert parts.intake.take([first, between, last]) == {"IBM", "AAPL"}
     assert parts.output.letters == [(last, "bad-time")]
     assert parts.refused("bad-time") == 1
+
+
+def action_message(symbol: str = "IBM", split: float = 2.0) -> Message:
+    value = encode_action(symbol, CorporateAction(15_000, split=split))
+    return Message("ticks", 0, 7, symbol.encode(), value, timestamp=(TIMESTAMP_LOG_APPEND_TIME, TS))
+
+
+def test_a_split_among_the_ticks_changes_its_symbol_once() -> None:
+    parts = Parts()
+    assert parts.intake.take([action_message(), tick("AAPL", partition=1)]) == {"IBM", "AAPL"}
+    assert parts.intake.take([action_message()]) == set()
+    assert parts.core.actions == [CorporateAction(15_000, split=2.0)]
+    assert parts.refused("duplicate") == 1
+    assert parts.output.letters == []
+
+
+def test_an_impossible_action_and_a_stray_one_become_dead_letters() -> None:
+    parts = Parts()
+    impossible, stray, unknown = action_message(split=-1.0), action_message("AAPL"), action_message("NOPE")
+    assert parts.intake.take([impossible, stray, unknown]) == set()
+    reasons = ["bad-action", "wrong-partition", "unknown-symbol"]
+    assert parts.output.letters == list(zip((impossible, stray, unknown), reasons, strict=True))

@@ -20,7 +20,6 @@ ASKED: dict[str, dict[str, Any]] = {
     "sources of the kind kis": {"sources": [KIS]},
     "sources of the kind yahoo": {"sources": [{"name": "yahoo", "yahoo": {}}]},
     "universe.collect": {"universe": {"collect": {}}},
-    "bars.interval other than 1d": {"bars": {"interval": "5m"}},
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
     "scaling": {"scaling": {"producer": {"replicas": 2}}},
     "settings of producer": {"producer": {"env": [{"name": "A", "value": "b"}]}},

@@ -26,6 +26,21 @@ class BarInterval(StrEnum):
     HOUR = "1h"
     DAY = "1d"
 
+    @property
+    def minutes(self) -> int | None:
+        """Minutes of an intraday bar; None for a bar that is a whole session."""
+        return _MINUTES[self]
+
+
+_MINUTES = {
+    BarInterval.MINUTE: 1,
+    BarInterval.MINUTES_5: 5,
+    BarInterval.MINUTES_15: 15,
+    BarInterval.MINUTES_30: 30,
+    BarInterval.HOUR: 60,
+    BarInterval.DAY: None,
+}
+
 
 class Bars(ApiModel):
     """The bars that ticks are gathered into."""
