@@ -9,6 +9,7 @@ from stockpipeline.adapters.kafka_client import DRAIN_MESSAGES
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.detector.assignment import Assignment
+from stockpipeline.detector.closing import LiveClosing, NoClosing
 from stockpipeline.detector.delivery import Delivery
 from stockpipeline.detector.intake import Intake
 from stockpipeline.detector.performance import Performance
@@ -41,6 +42,7 @@ class DetectorLoop:
         readiness: Readiness,
         heartbeat: Heartbeat,
         shutdown: Shutdown,
+        closing: LiveClosing | NoClosing,
     ) -> None:
         self._consumer = consumer
         self._delivery = delivery
@@ -54,6 +56,7 @@ class DetectorLoop:
         self._readiness = readiness
         self._heartbeat = heartbeat
         self._shutdown = shutdown
+        self._closing = closing
         self._rewind_needed = False
         self._restore_at = 0.0
 
@@ -74,6 +77,9 @@ class DetectorLoop:
                 if messages:
                     self._process(messages)
                 self._compare()
+                if not self._rewind_needed and (closed := self._closing.close()):
+                    self._delivery.begin()
+                    self._delivery.changed(closed)
                 if self._delivery.is_due(caught_up=len(messages) < DRAIN_MESSAGES):
                     self._delivery.commit(wait=False)
             except TransactionFailed as error:

@@ -14,6 +14,7 @@ from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
 from stockpipeline.adapters.kafka_transactions import TransactionalProducer
 from stockpipeline.api import Guarantee, PipelineConfig, Topic, duration
 from stockpipeline.detector.assignment import Assignment
+from stockpipeline.detector.closing import LiveClosing, NoClosing
 from stockpipeline.detector.delivery import Delivery
 from stockpipeline.detector.early_signals import EarlySignals
 from stockpipeline.detector.intake import Intake
@@ -146,6 +147,10 @@ def _detect(
         readiness,
         heartbeat,
         shutdown,
+        # Time of a replay is that of its ticks.
+        NoClosing()
+        if any(source.replay for source in config.spec.sources)
+        else LiveClosing(detector, assignment),
     )
     producer.init(keep_waiting)
     try:

@@ -129,14 +129,14 @@ class Detector:
         """Return every indicator value on the symbol's forming bar, by name; the symbol had a tick."""
         return self._symbols[symbol].values()
 
-    def close_before(self, now_ms: int) -> list[str]:
-        """Close the forming bars whose time was over before this instant; return the symbols that had one.
+    def close_before(self, now_ms: int, symbols: Iterable[str]) -> list[str]:
+        """Close the forming bars of these symbols whose time was over before an instant; return which had.
 
         For live markets, where the last tick of a day should not wait for the next day to close its bar.
         Ticks of a closed bar are late; so ``now_ms`` leaves them time to arrive. Without this, and always in
         a replay, it is the first tick of a later bar that closes the one before.
         """
-        return [name for name, symbol in self._symbols.items() if symbol.close_before(now_ms)]
+        return [symbol for symbol in symbols if self._symbols[symbol].close_before(now_ms)]
 
     def apply(self, symbol: str, action: CorporateAction) -> Rescaling | None:
         """Let a symbol trade at new terms from the action's session on: rescale all of its bars before.

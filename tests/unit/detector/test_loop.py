@@ -3,6 +3,7 @@
 from unittest.mock import MagicMock, Mock, PropertyMock
 
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
+from stockpipeline.detector.closing import NoClosing
 from stockpipeline.detector.loop import DetectorLoop
 from stockpipeline.detector.performance import NOT_JUDGED
 
@@ -17,7 +18,7 @@ def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_agai
     delivery.seconds_left.return_value = 0.0
     loop = DetectorLoop(
         consumer, delivery, Mock(), assignment, Mock(), intake, NOT_JUDGED, Mock(), Mock(), Mock(), Mock(),
-        shutdown,
+        shutdown, NoClosing(),
     )  # fmt: skip
     loop.run()
     delivery.abort.assert_called_once_with()

@@ -121,11 +121,11 @@ def test_the_clock_closes_a_bar_whose_time_is_over(market: Any) -> None:
     detector = market.detector([])
     _, closes = market.calendar.open_close_ms(market.sessions[0])
     detector.on_tick(market.tick(20.0, at=0.5))
-    assert detector.close_before(closes) == []
+    assert detector.close_before(closes, ["AAPL"]) == []
     detector.changes("AAPL")
-    assert detector.close_before(closes + 1) == ["AAPL"]
+    assert detector.close_before(closes + 1, ["AAPL"]) == ["AAPL"]
     assert [record.key for record in detector.changes("AAPL")] == ["AAPL", "AAPL/2008-09-15"]
-    assert detector.close_before(closes + 10**9) == []
+    assert detector.close_before(closes + 10**9, ["AAPL"]) == []
     before = detector.changes("AAPL")
     assert detector.on_tick(market.tick(21.0, at=0.9)).outcome is Outcome.LATE
     assert detector.changes("AAPL") == before
@@ -142,7 +142,7 @@ def test_who_closes_a_bar_makes_no_difference_to_signals(market: Any, data: st.D
     found: list[Signal] = []
     for tick in ticks:
         if data.draw(st.booleans()):
-            by_clock.close_before(tick.ts)
+            by_clock.close_before(tick.ts, ["AAPL"])
         found += by_clock.on_tick(tick).signals
     assert found == expected
     assert by_clock.changes("AAPL")[0] == by_ticks.changes("AAPL")[0]

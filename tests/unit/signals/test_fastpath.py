@@ -239,7 +239,7 @@ def test_what_happens_between_batches_counts(market: Any) -> None:
         for detector in pair.both:
             match start % 4:
                 case 1:
-                    detector.close_before(ticks[start].ts + 20_000_000)
+                    detector.close_before(ticks[start].ts + 20_000_000, SYMBOLS)
                 case 2:
                     session = market.calendar.session_of(ticks[start].ts)
                     detector.apply("AAPL", CorporateAction(session, split=1.0 + start / 1000))
