@@ -103,7 +103,11 @@ def test_at_least_once_repeats_some_signals_after_a_kill_and_loses_none(
     for share in (0.2, 0.5):
         eventually(lambda: ticks_processed(config) >= share * TOTAL, "some ticks are processed")  # noqa: B023
         known = len(signals_in(config))
-        eventually(lambda: len(signals_in(config)) > known, "signals come before their commit")  # noqa: B023
+        # Or all is done before anybody looked, on a machine that was busy in between.
+        eventually(
+            lambda: len(signals_in(config)) > known or processed_all(config),  # noqa: B023
+            "signals come before their commit",
+        )
         detector.process.kill()
         detector.process.start()
     eventually(lambda: producer.metric("stockpipeline_producer_exhausted") == 1, "all ticks are sent")
