@@ -1,4 +1,4 @@
-"""Starts the operator: `stockpipeline-operator`. Wiring only."""
+"""Starts the operator: `stockpipeline-operator`; with `let-go`, only ends its work. Wiring only."""
 
 import logging
 import os
@@ -28,6 +28,7 @@ from stockpipeline_operator.kube.client import KubeClient
 from stockpipeline_operator.kube.credentials import NoCluster, connection
 from stockpipeline_operator.leadership.fence import Fence
 from stockpipeline_operator.leadership.leader import Leader
+from stockpipeline_operator.let_go import let_go
 from stockpipeline_operator.metrics import OperatorMetrics
 from stockpipeline_operator.reconcile.attempts import Attempts
 from stockpipeline_operator.reconcile.contents import Revisions
@@ -50,7 +51,7 @@ _log = structlog.get_logger()
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT, or until the Lease is lost."""
+    """Run until SIGTERM or SIGINT, or until the Lease is lost; with `let-go`, until that is done."""
     _take_name()
     logs.configure(component="operator")
     # One line for each event of each watch; what they lead to is logged where it is done.
@@ -64,7 +65,7 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    return run(settings, info, stop)
+    return let_go(settings, info, stop) if sys.argv[1:] == ["let-go"] else run(settings, info, stop)
 
 
 def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) -> int:

@@ -52,3 +52,48 @@ the pipelines in it, and their finalizers could then never be removed. */}}
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{/* What a process may do that takes part in the election of the one that works. */}}
+{{- define "operator.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ .Release.Name | quote }}]
+  verbs: [get, patch]
+{{- end }}
+
+{{/* What the operator's program is told. */}}
+{{- define "operator.environment" -}}
+- {name: STOCKPIPELINE_LOG_LEVEL, value: {{ .Values.logLevel | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_CHART, value: /opt/stockpipeline/charts/stockpipeline}
+- {name: STOCKPIPELINE_OPERATOR_SERVICES_REPOSITORY, value: {{ .Values.services.image.repository | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_SERVICES_TAG, value: {{ .Values.services.image.tag | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_SERVICES_PULL_POLICY, value: {{ .Values.services.image.pullPolicy | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_KAFKA_BOOTSTRAP_SERVERS, value: {{ .Values.defaults.kafka.bootstrapServers | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_REDIS_URL, value: {{ .Values.defaults.redis.url | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_LEASE, value: "{{ .Release.Namespace }}/{{ .Release.Name }}"}
+- {name: STOCKPIPELINE_OPERATOR_NAMESPACES, value: {{ join "," .Values.watchNamespaces | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_WORKERS, value: {{ .Values.workers | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_RESYNC_SECONDS, value: {{ .Values.resyncSeconds | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_DELETION_DEADLINE_SECONDS, value: {{ .Values.deletionDeadlineSeconds | quote }}}
+# Helm keeps what it learns of the API in a cache below it.
+- {name: HOME, value: /tmp}
+{{- end }}
+
+{{- define "operator.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{/* Annotations of what is made when all else of the release is gone, and removed again; takes the place in the
+order in which it is made. */}}
+{{- define "operator.afterwards" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}

@@ -33,9 +33,18 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
 Object = dict[str, Any]
 
 
-def render(values: Object | None = None) -> list[Object]:
+def render_all(values: Object | None = None) -> list[Object]:
     manifests = Chart.load(CHART).render(VALUES | (values or {}), name=NAME, namespace=NAMESPACE)
     return [found for text in manifests.values() for found in yaml.safe_load_all(text) if found]
+
+
+def is_hook(found: Object) -> bool:
+    return "helm.sh/hook" in found["metadata"].get("annotations", {})
+
+
+def render(values: Object | None = None) -> list[Object]:
+    """What is installed; not what runs afterwards."""
+    return [found for found in render_all(values) if not is_hook(found)]
 
 
 def of_kind(objects: list[Object], kind: str) -> list[Object]:
@@ -50,7 +59,7 @@ def container(objects: list[Object]) -> Object:
 
 @pytest.mark.parametrize("values", COMBINATIONS.values(), ids=COMBINATIONS)
 def test_every_object_is_valid(values: Object) -> None:
-    for each in render(values):
+    for each in render_all(values):
         kubernetes_validate.validate(each, KUBERNETES, strict=True)
 
 
@@ -171,3 +180,26 @@ def test_a_list_of_namespaces_limits_the_rights_to_them() -> None:
 def test_values_that_make_no_sense_are_refused(change: Object, word: str) -> None:
     with pytest.raises(HelmValuesError, match=word):
         Chart.load(CHART).validate_schema(VALUES | change)
+
+
+def test_what_runs_afterwards_may_only_let_go_and_leaves_nothing() -> None:
+    hooks = [found for found in render_all() if is_hook(found)]
+    assert {each["metadata"]["annotations"]["helm.sh/hook"] for each in hooks} == {"post-delete"}
+    policies = {each["metadata"]["annotations"]["helm.sh/hook-delete-policy"] for each in hooks}
+    assert policies == {"before-hook-creation,hook-succeeded"}
+    (role,) = of_kind(hooks, "ClusterRole")
+    assert role["rules"] == [
+        {
+            "apiGroups": ["stockpipeline.dev"],
+            "resources": ["stockpipelines"],
+            "verbs": ["get", "list", "patch"],
+        }
+    ]
+    (job,) = of_kind(hooks, "Job")
+    pod = job["spec"]["template"]["spec"]
+    (deployment,) = of_kind(render(), "Deployment")
+    assert pod["securityContext"] == deployment["spec"]["template"]["spec"]["securityContext"]
+    assert pod["containers"][0]["securityContext"] == container(render())["securityContext"]
+    assert pod["containers"][0]["env"] == container(render())["env"]
+    weights = {each["kind"]: int(each["metadata"]["annotations"]["helm.sh/hook-weight"]) for each in hooks}
+    assert max(weights, key=lambda kind: weights[kind]) == "Job", "its rights are there before it"
