@@ -2,10 +2,9 @@
 
 Helm marks a revision `pending-*` while it works and refuses to touch such a release. A process that is
 killed in between leaves the mark for ever. No other pass of this operator works on the pipeline now (the
-queue sees to that), and its Deployment has one replica, replaced and never doubled: the mark is a leftover,
-unless the operator's pod was deleted by force on a node that is cut off and still runs there. The revision is
-marked as failed, with its manifest kept: the upgrade that follows then knows what the interrupted one may
-have made.
+queue sees to that), no other operator does (the Lease sees to that), and a person with Helm would have moved
+on by now (`Attempts.lock_seconds`): the mark is a leftover. The revision is marked as failed, with its
+manifest kept: the upgrade that follows then knows what the interrupted one may have made.
 """
 
 from stockpipeline_operator.helm.storage import secret_name, with_status
