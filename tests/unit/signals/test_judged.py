@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from datetime import date
 
+import msgspec
 import pytest
 
 from stockpipeline.api import DEFAULT_INDICATORS, DEFAULT_RULES
 from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.corporate_actions import CorporateAction
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.market.ticks import Tick
 from stockpipeline.signals.detector import Outcome
@@ -123,6 +125,34 @@ def test_without_measures_stored_positions_are_left_alone(
     assert plain.restore("IBM", stored) is Restored.EXACT
     rest = [tick for tick in ticks[400:] if tick.symbol == "IBM"]
     assert [plain.on_tick(tick) for tick in rest] == [judged.on_tick(tick) for tick in rest]
+
+
+def test_a_split_rescales_what_is_open(
+    source: ReplaySource, ticks: list[Tick], calendar: SessionCalendar
+) -> None:
+    """AAPL trades at half the price from a day on: indicators, signals and returns are as if it did not."""
+    day = next(b for b in packaged_bars("AAPL").since(date(2008, 9, 16))).session
+    opens, _ = calendar.open_close_ms(day)
+    aapl = [tick for tick in ticks if tick.symbol == "AAPL"]
+    signals, plain = run(warm(source, calendar), aapl)
+    detector = warm(source, calendar)
+    early, told = run(detector, [tick for tick in aapl if tick.ts < opens])
+    assert any(record.status is Status.OPEN for record in told.values())
+    assert detector.apply("AAPL", CorporateAction(day, split=2.0))
+    halved = [msgspec.structs.replace(tick, price=tick.price / 2) for tick in aapl if tick.ts >= opens]
+    late, more = run(detector, halved)
+    assert [(one.rule, one.ts) for one in early + late] == [(one.rule, one.ts) for one in signals]
+    by_time = {(record.rule, record.signal.ts): record for record in (told | more).values()}
+    for record in plain.values():
+        found = by_time[record.rule, record.signal.ts]
+        assert found.status is record.status
+        for name, result in record.horizons.items():
+            got = found.horizons[name]
+            assert (got is None) is (result is None)
+            if got is not None and result is not None:
+                assert (got.net_return, got.mfe, got.mae) == pytest.approx(
+                    (result.net_return, result.mfe, result.mae), abs=1e-12
+                )
 
 
 @pytest.mark.parametrize("lead", [-60, 0, 60])
