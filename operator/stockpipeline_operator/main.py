@@ -21,6 +21,8 @@ from stockpipeline_operator.controller.owned_watch import OwnedWatch
 from stockpipeline_operator.controller.resync import CHECK, Resync
 from stockpipeline_operator.controller.work_queue import WorkQueue
 from stockpipeline_operator.controller.workers import Workers
+from stockpipeline_operator.freshness import readings
+from stockpipeline_operator.freshness.probe import FreshnessProbe
 from stockpipeline_operator.helm.chart import PipelineChart
 from stockpipeline_operator.helm.releases import HelmReleases
 from stockpipeline_operator.kafka_topics import KafkaTopics
@@ -31,8 +33,9 @@ from stockpipeline_operator.leadership.leader import Leader
 from stockpipeline_operator.let_go import let_go
 from stockpipeline_operator.metrics import OperatorMetrics
 from stockpipeline_operator.reconcile.attempts import Attempts
+from stockpipeline_operator.reconcile.base import Base
 from stockpipeline_operator.reconcile.contents import Revisions
-from stockpipeline_operator.reconcile.corrections import Corrections
+from stockpipeline_operator.reconcile.corrections import Corrections, utc_now
 from stockpipeline_operator.reconcile.events import Events
 from stockpipeline_operator.reconcile.reconciler import Key, Reconciler
 from stockpipeline_operator.reconcile.work import Tools
@@ -79,20 +82,21 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     fence = Fence()
     client = KubeClient(info, connections=settings.workers + 1, before_write=fence.check)
     chart = PipelineChart(settings.chart)
-    releases = HelmReleases(chart, client, metrics.helm_operation, fence.check)
+    releases = HelmReleases(client, metrics.helm_operation, fence.check)
+    queue: WorkQueue[Key] = WorkQueue()
+    freshness = FreshnessProbe(readings.read, queue.add, utc_now)
     tools = Tools(
         client,
         releases,
-        chart,
         KafkaTopics(),
         Events(client),
         metrics,
         Revisions(releases),
         Corrections(),
         Attempts(),
+        freshness,
     )
-    reconciler = Reconciler(settings, tools)
-    queue: WorkQueue[Key] = WorkQueue()
+    reconciler = Reconciler(Base(settings, chart), tools)
     metrics.queue_depth.set_function(lambda: len(queue))
     metrics.leading.set_function(lambda: fence.is_open)
     server = StatusServer(
@@ -124,10 +128,12 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
         owned.start(_WATCH_PATIENCE_SECONDS)
         workers.start()
         resync.start()
+        freshness.start()
         try:
             return _watch(settings, queue, stop)
         finally:
             # First what asks for passes, then those under way; what still hangs ends with the process.
+            freshness.stop()
             owned.stop()
             resync.stop()
             workers.stop()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from stockpipeline.api.spec import Kafka, Redis
+from stockpipeline.api import Kafka, Redis, Resources
 
 _PREFIX = "STOCKPIPELINE_OPERATOR_"
 
@@ -25,6 +25,9 @@ class Settings:
     services_repository: str
     services_tag: str
     services_pull_policy: str
+    services_pull_secrets: tuple[str, ...]
+    services_resources: Mapping[str, Resources]
+    """Usual resources by component, where they differ from the chart's."""
     kafka_bootstrap_servers: str
     redis_url: str
     namespaces: tuple[str, ...]
@@ -48,9 +51,11 @@ class Settings:
             services_repository=values.text("SERVICES_REPOSITORY"),
             services_tag=values.text("SERVICES_TAG"),
             services_pull_policy=values.text("SERVICES_PULL_POLICY", "IfNotPresent"),
+            services_pull_secrets=values.words("SERVICES_PULL_SECRETS"),
+            services_resources=values.resources("SERVICES_RESOURCES"),
             kafka_bootstrap_servers=values.field("KAFKA_BOOTSTRAP_SERVERS", Kafka, "bootstrapServers"),
             redis_url=values.field("REDIS_URL", Redis, "url"),
-            namespaces=tuple(values.text("NAMESPACES", "").replace(",", " ").split()),
+            namespaces=values.words("NAMESPACES"),
             lease=values.pair("LEASE"),
             workers=int(values.number("WORKERS", 4, at_least=1)),
             resync_seconds=values.number("RESYNC_SECONDS", 30, at_least=1),
@@ -67,6 +72,19 @@ class _Variables:
         if value is None:
             raise SettingsError(f"the environment variable {_PREFIX}{name} is not set")
         return value
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Words separated by commas or spaces; none where the variable is not set."""
+        return tuple(self.text(name, "").replace(",", " ").split())
+
+    def resources(self, name: str) -> dict[str, Resources]:
+        """Resources by component, as a JSON object."""
+        text = self.text(name, "{}")
+        try:
+            return TypeAdapter(dict[str, Resources]).validate_json(text)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise SettingsError(f"{_PREFIX}{name}: {where}: {error.errors()[0]['msg']}") from None
 
     def number(self, name: str, default: float, *, at_least: float) -> float:
         text = self.text(name, str(default))

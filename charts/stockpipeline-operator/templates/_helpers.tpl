@@ -35,7 +35,7 @@ the pipelines in it, and their finalizers could then never be removed. */}}
   resources: [deployments]
   verbs: [get, list, watch, create, patch, update, delete]
 - apiGroups: [""]
-  resources: [configmaps, serviceaccounts]
+  resources: [configmaps, serviceaccounts, services]
   verbs: [get, list, watch, create, patch, update, delete]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
@@ -66,11 +66,17 @@ the pipelines in it, and their finalizers could then never be removed. */}}
 
 {{/* What the operator's program is told. */}}
 {{- define "operator.environment" -}}
+{{- $pullSecrets := list }}
+{{- range .Values.services.imagePullSecrets }}
+{{- $pullSecrets = append $pullSecrets .name }}
+{{- end -}}
 - {name: STOCKPIPELINE_LOG_LEVEL, value: {{ .Values.logLevel | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_CHART, value: /opt/stockpipeline/charts/stockpipeline}
 - {name: STOCKPIPELINE_OPERATOR_SERVICES_REPOSITORY, value: {{ .Values.services.image.repository | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_SERVICES_TAG, value: {{ .Values.services.image.tag | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_SERVICES_PULL_POLICY, value: {{ .Values.services.image.pullPolicy | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_SERVICES_PULL_SECRETS, value: {{ join "," $pullSecrets | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_SERVICES_RESOURCES, value: {{ toJson .Values.services.resources | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_KAFKA_BOOTSTRAP_SERVERS, value: {{ .Values.defaults.kafka.bootstrapServers | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_REDIS_URL, value: {{ .Values.defaults.redis.url | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_LEASE, value: "{{ .Release.Namespace }}/{{ .Release.Name }}"}

@@ -29,10 +29,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   blockOwnerDeletion: false
 {{- end }}
 
-{{/* A container of the services' image; takes a dict of root, name and args. */}}
+{{/* A container of the services' image; takes a dict of root, settings (of the component), name and args. */}}
 {{- define "stockpipeline.container" -}}
+{{- $usual := printf "%s:%s" .root.Values.image.repository .root.Values.image.tag -}}
 name: {{ .name }}
-image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag }}"
+image: {{ .settings.image | default $usual | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: {{ toJson .args }}
 # What a container said last before it failed: the operator puts it into the pipeline's status.
@@ -40,6 +41,9 @@ terminationMessagePolicy: FallbackToLogsOnError
 env:
   - name: STOCKPIPELINE_LOG_LEVEL
     value: {{ .root.Values.logLevel }}
+  {{- range .settings.env }}
+  - {{ toJson . }}
+  {{- end }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -68,10 +72,11 @@ livenessProbe:
   failureThreshold: 3
 {{- end }}
 
-{{/* A Deployment of one component; takes a dict of root, component, resources, and optionally init and after (the
+{{/* A Deployment of one component; takes a dict of root, component, args, and optionally init and after (the
 components that it needs, separated by spaces: the operator names the one that keeps it waiting). */}}
 {{- define "stockpipeline.deployment" -}}
 {{- $root := .root -}}
+{{- $settings := index $root.Values .component -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -120,15 +125,21 @@ spec:
       {{- with $root.Values.imagePullSecrets }}
       imagePullSecrets: {{ toJson . }}
       {{- end }}
+      {{- with $settings.nodeSelector }}
+      nodeSelector: {{ toJson . }}
+      {{- end }}
+      {{- with $settings.tolerations }}
+      tolerations: {{ toJson . }}
+      {{- end }}
       {{- with .init }}
       initContainers:
-        - {{ include "stockpipeline.container" (dict "root" $root "name" .name "args" .args) | nindent 10 | trim }}
-          resources: {{ toJson $.resources }}
+        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .name "args" .args) | nindent 10 | trim }}
+          resources: {{ toJson $settings.resources }}
       {{- end }}
       containers:
-        - {{ include "stockpipeline.container" (dict "root" $root "name" .component "args" .args) | nindent 10 | trim }}
+        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .component "args" .args) | nindent 10 | trim }}
           {{- include "stockpipeline.serving" $root | nindent 10 }}
-          resources: {{ toJson .resources }}
+          resources: {{ toJson $settings.resources }}
       volumes:
         - name: config
           configMap: {name: {{ $root.Release.Name }}-config}

@@ -8,6 +8,7 @@ from typing import Any
 
 import kopf
 
+from stockpipeline.api import APPROVE_ANNOTATION
 from stockpipeline_operator.controller.work_queue import Priority, WorkQueue
 from stockpipeline_operator.kube.credentials import connection
 from stockpipeline_operator.kube.resources import STOCK_PIPELINE, ResourceType
@@ -65,6 +66,7 @@ class Seen:
             metadata.get("generation"),
             metadata.get("deletionTimestamp"),
             tuple(metadata.get("finalizers", ())),
+            metadata.get("annotations", {}).get(APPROVE_ANNOTATION),
         )
         news = self._last.get(key) != now
         self._last[key] = now

@@ -13,11 +13,15 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class PipelineChart:
-    """A chart directory, loaded once. May be used by many threads."""
+    """A chart directory, loaded once. May be used by many threads.
 
-    def __init__(self, directory: Path) -> None:
+    `identity` is what tells it from other charts: without one, the digest of its files.
+    """
+
+    def __init__(self, directory: Path, identity: str | None = None) -> None:
         self.handle = helm_python.Chart.load(directory)
-        self._digest = _directory_digest(directory)
+        self.defaults: Values = self.handle.values or {}
+        self.identity = identity or _directory_digest(directory)
 
     def digest(self, values: Values) -> str:
         """What identifies a rendering: 40 hex digits over the chart's files and the values.
@@ -25,7 +29,7 @@ class PipelineChart:
         Short enough for a label. Sound because the chart has no hooks, no `lookup` and nothing random.
         """
         canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(f"{self._digest}\n{canonical}".encode()).hexdigest()[:40]
+        return hashlib.sha256(f"{self.identity}\n{canonical}".encode()).hexdigest()[:40]
 
     def render(self, values: Values, name: str, namespace: str) -> tuple[dict[str, Any], ...]:
         """The objects that an install or upgrade with these values makes."""

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import helm_python
 
+from stockpipeline.api import GROUP
 from stockpipeline_operator.helm import storage
 from stockpipeline_operator.helm.chart import PipelineChart, Values
 from stockpipeline_operator.helm.config_cache import ConfigCache
@@ -15,7 +17,9 @@ from stockpipeline_operator.kube.client import KubeClient, NotFound, Object
 from stockpipeline_operator.kube.resources import SECRET
 from stockpipeline_operator.reconcile.state import Release, ReleaseStatus
 
-DIGEST_LABEL = "stockpipeline.dev/digest"
+DIGEST_LABEL = f"{GROUP}/digest"
+BASE_LABEL = f"{GROUP}/base"
+GENERATION_LABEL = f"{GROUP}/generation"
 MAX_HISTORY = 5
 _QPS, _BURST = 100.0, 200
 _WAIT_SECONDS = 60
@@ -39,8 +43,30 @@ def field_manager() -> str:
     return Path(sys.orig_argv[0]).name
 
 
+@dataclass(frozen=True)
+class Ingredients:
+    """What a revision of a release is made of."""
+
+    namespace: str
+    name: str
+    chart: PipelineChart
+    values: Values
+    digest: str
+    """Of chart and values."""
+    base: str
+    """Digest of what the operator brought to it."""
+    generation: int
+    """Generation of the spec that it is for."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What can be read of the revision without decoding it."""
+        generation = str(self.generation)
+        return {DIGEST_LABEL: self.digest, BASE_LABEL: self.base, GENERATION_LABEL: generation}
+
+
 class HelmReleases:
-    """The releases of one chart.
+    """The releases of the pipelines' charts.
 
     They are changed by the SDK, and looked at without it: the labels of the Secrets in which Helm keeps them
     say all that a decision needs, so that an unchanged release costs one small request and no decoding.
@@ -50,12 +76,10 @@ class HelmReleases:
 
     def __init__(
         self,
-        chart: PipelineChart,
         client: KubeClient,
         count: Observer,
         before_write: Callable[[], None] = lambda: None,
     ) -> None:
-        self._chart = chart
         self._client = client
         self._count = count
         self._before_write = before_write
@@ -67,7 +91,11 @@ class HelmReleases:
         return tuple(sorted(map(_revision, secrets), key=lambda release: release.revision))
 
     def manifest(self, namespace: str, release: Release) -> str:
-        """The objects of a revision, as YAML documents.
+        """The objects of a revision, as YAML documents; raises what `stored` does."""
+        return str(self.stored(namespace, release)["manifest"])
+
+    def stored(self, namespace: str, release: Release) -> Object:
+        """All that Helm keeps of a revision: chart, values (as `config`), manifest.
 
         Raises:
             NotFound: the revision is not kept any more.
@@ -76,27 +104,28 @@ class HelmReleases:
         secret = self._client.get(path)
         if secret is None:
             raise NotFound(404, f"revision {release.revision} of the release {release.name} is gone")
-        return str(storage.decode(secret["data"]["release"])["manifest"])
+        return storage.decode(secret["data"]["release"])
 
-    def install(self, namespace: str, name: str, values: Values, digest: str) -> int:
+    def install(self, made_of: Ingredients) -> int:
         """Make the first revision, and return its number. Does not wait for the workloads."""
-        with self._changing(namespace, "install") as config:
-            labels = {DIGEST_LABEL: digest}
-            made = config.install(self._chart.handle, name, values, labels=labels)
+        with self._changing(made_of.namespace, "install") as config:
+            made = config.install(
+                made_of.chart.handle, made_of.name, dict(made_of.values), labels=made_of.labels
+            )
         return int(made["revision"])
 
-    def upgrade(self, namespace: str, name: str, values: Values, digest: str) -> int:
+    def upgrade(self, made_of: Ingredients) -> int:
         """Make the next revision, and return its number. Does not wait for the workloads.
 
         Raises:
             FieldConflict: fields of live objects belong to someone else; `KubeClient.apply` takes them back.
         """
-        with self._changing(namespace, "upgrade") as config:
+        with self._changing(made_of.namespace, "upgrade") as config:
             made = config.upgrade(
-                self._chart.handle,
-                name,
-                values,
-                labels={DIGEST_LABEL: digest},
+                made_of.chart.handle,
+                made_of.name,
+                dict(made_of.values),
+                labels=made_of.labels,
                 max_history=MAX_HISTORY,
                 reset_values=True,
             )
@@ -154,5 +183,7 @@ def _revision(secret: Object) -> Release:
         status=ReleaseStatus(labels["status"]),
         digest=labels.get(DIGEST_LABEL, ""),
         uid=secret["metadata"]["uid"],
+        base=labels.get(BASE_LABEL, ""),
+        generation=int(labels.get(GENERATION_LABEL, 0)),
         made_at=secret["metadata"]["creationTimestamp"],
     )

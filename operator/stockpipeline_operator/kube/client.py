@@ -166,9 +166,12 @@ class KubeClient:
         with suppress(NotFound):
             self._request("DELETE", path)
 
-    def apply(self, path: str, body: Object, field_manager: str) -> Object:
-        """Server-side apply, taking over fields that others have changed."""
-        query = {"fieldManager": field_manager, "force": "true"}
+    def apply(self, path: str, body: Object, field_manager: str, *, dry_run: bool = False) -> Object:
+        """Server-side apply, taking over fields that others have changed; return the object as it is then.
+
+        With `dry_run` nothing is stored, but all is checked and filled in.
+        """
+        query = {"fieldManager": field_manager, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
         return self._request("PATCH", path, query=query, body=body, content_type=APPLY_PATCH)
 
     def _request(self, method: str, path: str, *, accept: str = _JSON, **details: Any) -> Object:

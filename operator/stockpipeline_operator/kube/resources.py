@@ -28,13 +28,14 @@ DEPLOYMENT = ResourceType("apps/v1", "Deployment", "deployments")
 CONFIG_MAP = ResourceType("v1", "ConfigMap", "configmaps")
 SERVICE_ACCOUNT = ResourceType("v1", "ServiceAccount", "serviceaccounts")
 NETWORK_POLICY = ResourceType("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+SERVICE = ResourceType("v1", "Service", "services")
 POD = ResourceType("v1", "Pod", "pods")
 SECRET = ResourceType("v1", "Secret", "secrets")
 EVENT = ResourceType("events.k8s.io/v1", "Event", "events")
 LEASE = ResourceType("coordination.k8s.io/v1", "Lease", "leases")
 
 # What the pipeline's chart may contain: the operator watches and restores these, and may do no more.
-OWNED = (DEPLOYMENT, CONFIG_MAP, SERVICE_ACCOUNT, NETWORK_POLICY)
+OWNED = (DEPLOYMENT, CONFIG_MAP, SERVICE_ACCOUNT, NETWORK_POLICY, SERVICE)
 # Kinds of which the status tells whether they run.
 WORKLOADS = frozenset({DEPLOYMENT.kind})
 # Objects that the pipeline's chart makes, and no others.

@@ -6,6 +6,7 @@ do (or can be done) now. So no step relies on the one before having run in the s
 
 from enum import Enum
 
+from stockpipeline_operator.reconcile.changes import plan_digest
 from stockpipeline_operator.reconcile.state import Cleanup, Desired, Observed, Release, ReleaseStatus
 
 
@@ -35,6 +36,8 @@ class Rest(Enum):
     BLOCKED = "waiting for Kafka"
     LOCKED = "somebody else may be at work on the release"
     ROLLED_BACK = "the last good revision runs, and what failed waits for its next attempt"
+    UNAPPROVED = "the plan waits for approval"
+    OUT_OF_WINDOW = "what would restart pods waits for the exchange's close"
     DRAINING = "waiting for pods to end"
     GONE = "deleted, and nothing is held back"
 
@@ -53,6 +56,8 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
         return Rest.STALLED
     if release is not None and not release.ours:
         return Rest.STALLED
+    if release is None and _unapproved(desired, release):
+        return Rest.UNAPPROVED
     if not desired.has_finalizer:
         if release is None and not desired.suspended:
             # Nothing was made, and nothing can be: deleting it needs to wait for nothing, and must not take
@@ -69,6 +74,8 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
     if release is not None and release.status in (ReleaseStatus.UNINSTALLING, ReleaseStatus.UNINSTALLED):
         # Interrupted, or kept as history by somebody: Helm installs only where there is nothing.
         return Step.UNINSTALL
+    if _unapproved(desired, release):
+        return Rest.UNAPPROVED
     if not desired.suspended:
         # Services must find their topics when they start, and a suspended pipeline starts none.
         if observed.topics.unreachable is not None:
@@ -94,7 +101,18 @@ def _decide_revision(
         if desired.failed[0] == desired.digest and not desired.retry_due:
             # Also where the way back was interrupted. Never to a suspended revision: none of them is good.
             return Rest.ROLLED_BACK if deployed and release.digest == good.digest else Step.ROLL_BACK
-    return Rest.SETTLED if deployed and release.digest == desired.digest else Step.UPGRADE
+    if deployed and release.digest == desired.digest:
+        return Rest.SETTLED
+    well = deployed and observed.failure is None and all(one.done for one in observed.workloads)
+    if well and observed.restarts and desired.session_closes is not None:
+        return Rest.OUT_OF_WINDOW
+    return Step.UPGRADE
+
+
+def _unapproved(desired: Desired, release: Release | None) -> bool:
+    """Whether the next revision waits for somebody's approval. The same one again needs none."""
+    old = "" if release is None else release.digest
+    return desired.planned and old != desired.digest and desired.approved != plan_digest(old, desired.digest)
 
 
 def _decide_deletion(desired: Desired, observed: Observed) -> Step | Rest:
@@ -106,6 +124,8 @@ def _decide_deletion(desired: Desired, observed: Observed) -> Step | Rest:
     if observed.pods_left and not desired.deadline_passed:
         # A service that still runs would write again what is deleted now.
         return Rest.DRAINING
+    if desired.retained:
+        return Step.REMOVE_FINALIZER
     if Cleanup.KAFKA not in observed.cleaned:
         return Step.CLEAN_KAFKA
     if Cleanup.REDIS not in observed.cleaned:

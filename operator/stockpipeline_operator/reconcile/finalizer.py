@@ -12,7 +12,14 @@ def add(work: Work) -> None:
 
 
 def remove(work: Work) -> None:
-    """Remove the finalizer: the API server then deletes the resource."""
+    """Remove the finalizer: the API server then deletes the resource. Say what is kept by its policy."""
+    if work.desired.retained:
+        names = work.pipeline.names
+        note = (
+            f"deletionPolicy is Retain: the topics {names.prefix}.*, the consumer group "
+            f"{names.consumer_group} and the Redis keys {names.redis_prefix}* stay"
+        )
+        work.tools.events.record(work.pipeline, "Normal", "Retained", note)
     kept = [name for name in work.pipeline.resource["metadata"]["finalizers"] if name != FINALIZER]
     try:
         _write(work, kept)

@@ -9,6 +9,5 @@ def install(work: Work) -> None:
     Objects that an interrupted installation left are adopted, because they carry the release's name.
     """
     pipeline, tools = work.pipeline, work.tools
-    arguments = (pipeline.namespace, pipeline.name, pipeline.values, pipeline.digest)
-    revision = tools.releases.install(*arguments)
+    revision = tools.releases.install(pipeline.ingredients)
     tools.events.record(pipeline, "Normal", "Installed", f"installed revision {revision}")

@@ -7,18 +7,26 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from stockpipeline.api import (
+    APPROVE_ANNOTATION,
     FINALIZER,
+    DeletionPolicy,
+    Mode,
     PipelineConfig,
     PipelineNames,
     StockPipelineSpec,
     StockPipelineStatus,
+    UpgradePolicy,
+    Window,
     resolve,
 )
-from stockpipeline_operator.helm.chart import PipelineChart, Values
+from stockpipeline.market.exchange_hours import ExchangeHours
+from stockpipeline_operator.helm.chart import Values
+from stockpipeline_operator.helm.releases import Ingredients
 from stockpipeline_operator.kube.client import Object
+from stockpipeline_operator.reconcile.base import Base
 from stockpipeline_operator.reconcile.problems import find_problems
 from stockpipeline_operator.reconcile.state import Desired, Problem
-from stockpipeline_operator.settings import Settings
+from stockpipeline_operator.reconcile.values import release_values
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class Pipeline:
     """A StockPipeline resource with its release's values; these are empty where the spec has problems."""
 
     resource: Object
+    base: Base
     kafka: str
     redis: str
     problems: tuple[Problem, ...]
@@ -34,9 +43,9 @@ class Pipeline:
     digest: str
 
     @classmethod
-    def of(cls, resource: Object, settings: Settings, chart: PipelineChart) -> Self:
+    def of(cls, resource: Object, base: Base) -> Self:
         """Check the resource's spec and compute the values that its release should have."""
-        raw = resource["spec"]
+        raw, settings = resource["spec"], base.settings
         kafka = raw.get("kafka", {}).get("bootstrapServers") or settings.kafka_bootstrap_servers
         redis = raw.get("redis", {}).get("url") or settings.redis_url
         config: PipelineConfig | None = None
@@ -48,9 +57,9 @@ class Pipeline:
         else:
             problems = find_problems(config.spec)
             if not problems:
-                values = release_values(config, resource["metadata"]["uid"], settings)
-        digest = chart.digest(values) if values else ""
-        return cls(resource, kafka, redis, problems, config, values, digest)
+                values = release_values(config, resource["metadata"]["uid"], base)
+        digest = base.chart.digest(values) if values else ""
+        return cls(resource, base, kafka, redis, problems, config, values, digest)
 
     @property
     def namespace(self) -> str:
@@ -83,6 +92,29 @@ class Pipeline:
         return "deletionTimestamp" in self.resource["metadata"]
 
     @property
+    def approved(self) -> str:
+        """Digest of the plan that somebody approved; empty: none."""
+        return str(self.resource["metadata"].get("annotations", {}).get(APPROVE_ANNOTATION, ""))
+
+    @property
+    def takes_upgrades(self) -> bool:
+        """Whether what a newer operator brings is taken without approval."""
+        return self.config is not None and self.config.spec.upgrade_policy is UpgradePolicy.AUTO
+
+    @property
+    def ingredients(self) -> Ingredients:
+        """What its release is made of."""
+        return Ingredients(
+            self.namespace,
+            self.name,
+            self.base.chart,
+            self.values,
+            self.digest,
+            self.base.digest,
+            self.generation,
+        )
+
+    @property
     def reported(self) -> StockPipelineStatus:
         """The status that the resource has; empty where it has none, or one that another version wrote."""
         try:
@@ -101,12 +133,13 @@ class Pipeline:
         if self.deleting:
             since = datetime.datetime.fromisoformat(metadata["deletionTimestamp"])
             passed = (now - since).total_seconds() > deletion_deadline_seconds
+        spec = self.config.spec if self.config is not None else None
         reported = self.reported
         failed = reported.failed_rollout
         return Desired(
             digest=self.digest,
             problems=self.problems,
-            suspended=self.config is not None and self.config.spec.suspend,
+            suspended=spec is not None and spec.suspend,
             has_finalizer=FINALIZER in metadata.get("finalizers", ()),
             endpoints_recorded=(
                 reported.endpoints is not None
@@ -117,21 +150,19 @@ class Pipeline:
             failed=(failed.digest, failed.revision) if failed is not None else ("", 0),
             retry_due=failed is not None and now >= failed.retry_at,
             deadline_passed=passed,
+            planned=spec is not None and spec.mode is Mode.PLAN,
+            approved=self.approved,
+            session_closes=self._session_closes(now),
+            # From the resource itself: it must hold also where the rest of the spec has problems.
+            retained=self.resource["spec"].get("deletionPolicy") == DeletionPolicy.RETAIN.value,
         )
 
-
-def release_values(config: PipelineConfig, uid: str, settings: Settings) -> Values:
-    """The values of the chart `stockpipeline`; see its values.yaml."""
-    return {
-        "config": config.to_json(),
-        "suspend": config.spec.suspend,
-        "owner": {"name": config.name, "uid": uid},
-        "image": {
-            "repository": settings.services_repository,
-            "tag": settings.services_tag,
-            "pullPolicy": settings.services_pull_policy,
-        },
-    }
+    def _session_closes(self, now: datetime.datetime) -> datetime.datetime | None:
+        """When the exchange closes, where restarts wait for it and it is open now, by the wall clock."""
+        if self.config is None or self.config.spec.rollout.window is Window.ANYTIME:
+            return None
+        session = ExchangeHours.of(self.config.spec.universe.exchange.value).session_at(now)
+        return session.closes if session is not None else None
 
 
 def _config(resource: Object, kafka: str, redis: str) -> PipelineConfig:

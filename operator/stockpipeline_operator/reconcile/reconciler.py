@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
+from stockpipeline.api import PlanReason
 from stockpipeline_operator.helm.releases import HelmFailure
 from stockpipeline_operator.kafka_topics import KafkaFailure
 from stockpipeline_operator.kube.client import ApiError, Conflict, NotFound
@@ -22,15 +24,18 @@ from stockpipeline_operator.reconcile import (
     unlock,
     upgrade,
 )
+from stockpipeline_operator.reconcile.base import Base
+from stockpipeline_operator.reconcile.choose import Chooser
 from stockpipeline_operator.reconcile.decide import Rest, Step, decide
 from stockpipeline_operator.reconcile.events import Severity
 from stockpipeline_operator.reconcile.observe import Observer
 from stockpipeline_operator.reconcile.pipeline import Pipeline
+from stockpipeline_operator.reconcile.planning import Planner
 from stockpipeline_operator.reconcile.state import Desired, Observed, Problem
 from stockpipeline_operator.reconcile.verdict import Verdict, failed, judge
+from stockpipeline_operator.reconcile.waiting import waiting_sentence
 from stockpipeline_operator.reconcile.work import Tools, Work
 from stockpipeline_operator.redis_keys import RedisFailure
-from stockpipeline_operator.settings import Settings
 
 # (namespace, name) of a StockPipeline.
 Key = tuple[str, str]
@@ -63,9 +68,11 @@ class Retry(Exception):
 class Reconciler:
     """Passes over pipelines; different pipelines may be worked on by different threads at once."""
 
-    def __init__(self, settings: Settings, tools: Tools) -> None:
-        self._settings = settings
+    def __init__(self, base: Base, tools: Tools) -> None:
+        self._base = base
         self._tools = tools
+        self._chooser = Chooser(tools.releases)
+        self._planner = Planner(tools.client, tools.revisions)
         self._observer = Observer(
             tools.client, tools.releases, tools.kafka, tools.revisions, tools.corrections, tools.attempts
         )
@@ -90,7 +97,7 @@ class Reconciler:
         if resource is None:
             self._forget(key)
             return None
-        pipeline = Pipeline.of(resource, self._settings, self._tools.chart)
+        pipeline = Pipeline.of(resource, self._base)
         work = Work(self._tools, pipeline, self._desired(pipeline), Observed())
         try:
             rest = self._step(work)
@@ -113,6 +120,8 @@ class Reconciler:
         rollout = work.pipeline.reported.failed_rollout
         if rest is Rest.ROLLED_BACK and rollout is not None:
             again.append(max(0.0, (rollout.retry_at - self._tools.now()).total_seconds()))
+        if rest is Rest.OUT_OF_WINDOW and work.desired.session_closes is not None:
+            again.append(max(0.0, (work.desired.session_closes - self._tools.now()).total_seconds()))
         return min(again, default=None)
 
     def condition_statuses(self) -> list[dict[str, str]]:
@@ -121,29 +130,60 @@ class Reconciler:
             return list(self._conditions.values())
 
     def _step(self, work: Work) -> Rest:
+        chosen = False
         for _ in range(_MOST_STEPS):
             work.desired = self._desired(work.pipeline)
             work.observed = self._observer.observe(
                 work.pipeline, work.cleaned, give_up=work.desired.deadline_passed
             )
+            if not chosen:
+                self._choose(work)
+                chosen = True
+            self._plan(work)
             decision = decide(work.desired, work.observed)
             if isinstance(decision, Rest):
                 return decision
             STEPS[decision](work)
         raise Retry(f"{_MOST_STEPS} steps did not settle it; the last was: {decision.value}")
 
+    def _choose(self, work: Work) -> None:
+        choice = self._chooser.choose(work.pipeline, work.observed.release)
+        work.pipeline, work.held = choice.pipeline, choice.held
+        work.desired = self._desired(work.pipeline)
+
+    def _plan(self, work: Work) -> None:
+        """Find out what would change, where that is shown or where it matters."""
+        desired, observed, work.plan = work.desired, work.observed, None
+        release = observed.release
+        if desired.deleting or desired.problems or (release is not None and not release.ours):
+            return
+        deployed = "" if release is None else release.digest
+        if deployed != desired.digest and (desired.planned or desired.session_closes is not None):
+            reason = PlanReason.MODE if desired.planned else PlanReason.WINDOW
+            work.plan = self._planner.plan(work.pipeline, observed, reason)
+            work.observed = replace(observed, restarts=any(one.restarts for one in work.plan.changes))
+        elif work.held is not None:
+            work.plan = self._planner.plan(work.held, observed, PlanReason.UPGRADE)
+
     def _judge(self, work: Work, rest: Rest) -> Verdict:
-        waiting = rest in (Rest.SETTLED, Rest.ROLLED_BACK) and any(
+        starting = rest in (Rest.SETTLED, Rest.ROLLED_BACK) and any(
             not one.done for one in work.observed.workloads
         )
-        troubles = pod_troubles.describe(self._observer.pods(work.pipeline)) if waiting else {}
-        return judge(work.desired, work.observed, rest, troubles, work.pipeline.reported.failed_rollout)
+        troubles = pod_troubles.describe(self._observer.pods(work.pipeline)) if starting else {}
+        return judge(
+            work.desired,
+            work.observed,
+            rest,
+            troubles,
+            failed_rollout=work.pipeline.reported.failed_rollout,
+            waiting=waiting_sentence(work.pipeline, work.plan),
+        )
 
     def _report(self, work: Work, observed: Observed | None, verdict: Verdict) -> None:
         pipeline = work.pipeline
         before = status.ready_condition(pipeline.reported)
         now = self._tools.now().replace(microsecond=0)
-        made = status.status_of(pipeline, observed, verdict, work.corrected, now)
+        made = status.status_of(work, observed, verdict, now)
         try:
             written = status.write(self._tools.client, pipeline, made)
         except NotFound:
@@ -157,11 +197,13 @@ class Reconciler:
             self._tools.events.record(pipeline, severity, verdict.reason, verdict.message)
 
     def _desired(self, pipeline: Pipeline) -> Desired:
-        return pipeline.desired(self._tools.now(), self._settings.deletion_deadline_seconds)
+        return pipeline.desired(self._tools.now(), self._base.settings.deletion_deadline_seconds)
 
     def _forget(self, key: Key) -> None:
         with self._lock:
             self._conditions.pop(key, None)
         self._tools.revisions.forget(*key)
+        self._chooser.forget(key)
+        self._tools.freshness.forget(key)
         self._tools.corrections.forget(key)
         self._tools.attempts.forget(key)

@@ -1,5 +1,6 @@
 """What is wanted and what was found, as plain values: the input of `decide`."""
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +38,10 @@ class Release:
     """Of the Secret that holds the revision: no other revision ever has it."""
     made_at: str = ""
     """When that Secret was made, in the API's notation."""
+    base: str = ""
+    """Digest of what the operator brought to it; empty where that was not kept."""
+    generation: int = 0
+    """Generation of the spec that it was made for."""
 
     @property
     def ours(self) -> bool:
@@ -70,6 +75,14 @@ class Desired:
     """Whether what failed may be tried again."""
     deadline_passed: bool = False
     """Whether the deletion has been tried for so long that what cannot be reached is left behind."""
+    planned: bool = False
+    """Whether changes wait for approval."""
+    approved: str = ""
+    """Digest of the plan that is approved."""
+    session_closes: datetime.datetime | None = None
+    """When the exchange closes, where restarts wait for it and it is open."""
+    retained: bool = False
+    """Whether topics and keys stay when the resource is deleted."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +172,8 @@ class Observed:
     """What is left alone for a while."""
     locked: bool = False
     """Whether the release is pending, and that may be because another process is at work on it just now."""
+    restarts: bool = False
+    """Whether what is desired and not deployed yet would start pods anew; only looked at where it matters."""
     failure: str | None = None
     """Why the newest revision counts as failed: nothing that happens by itself will make it ready."""
     good: Release | None = None

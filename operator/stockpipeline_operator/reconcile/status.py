@@ -1,26 +1,25 @@
 """Writes the status of a resource: only when it changed, and only over the version that was looked at."""
 
 import datetime
-from collections.abc import Sequence
 
 from stockpipeline.api import Component, Condition, ConditionType, Release, StockPipelineStatus
 from stockpipeline_operator.kube.client import KubeClient, Object
 from stockpipeline_operator.kube.resources import DEPLOYMENT, STOCK_PIPELINE
+from stockpipeline_operator.reconcile.data_fresh import data_fresh
 from stockpipeline_operator.reconcile.pipeline import Pipeline
 from stockpipeline_operator.reconcile.state import Observed
 from stockpipeline_operator.reconcile.verdict import Verdict, conditions, drifted, summary
+from stockpipeline_operator.reconcile.waiting import upgrade_available
+from stockpipeline_operator.reconcile.work import Work
 
 
 def status_of(
-    pipeline: Pipeline,
-    observed: Observed | None,
-    verdict: Verdict,
-    corrected: Sequence[str],
-    now: datetime.datetime,
+    work: Work, observed: Observed | None, verdict: Verdict, now: datetime.datetime
 ) -> StockPipelineStatus:
     """The status to report. Where nothing could be observed, what was reported before stays."""
+    pipeline = work.pipeline
     before = pipeline.reported
-    components, release = before.components, before.release
+    components, release, plan = before.components, before.release, before.plan
     good, failed = before.good_digest, before.failed_rollout
     if failed is not None and (failed.digest != pipeline.digest or verdict.ready):
         failed = None  # something else is wanted, or it works after all
@@ -29,16 +28,22 @@ def status_of(
             Component(name=one.component, kind=DEPLOYMENT.kind, ready=one.ready, desired=one.desired)
             for one in observed.workloads
         )
-        release = None
+        release, plan = None, work.plan
         if observed.release is not None:
             found = observed.release
             release = Release(name=found.name, revision=found.revision, digest=found.digest)
             if verdict.ready:
                 good = found.digest
+    found_conditions = (
+        *summary(verdict),
+        drifted(observed, work.corrected, before.conditions, now),
+        upgrade_available(pipeline, work.held, observed, plan),
+        data_fresh(work.tools.freshness, pipeline, observed, before.conditions),
+    )
     return StockPipelineStatus(
         observed_generation=pipeline.generation,
         conditions=conditions(
-            (*summary(verdict), drifted(observed, corrected, before.conditions, now)),
+            (one for one in found_conditions if one is not None),
             pipeline.generation,
             before.conditions,
             now,
@@ -49,6 +54,7 @@ def status_of(
         good_digest=good,
         endpoints=before.endpoints,
         failed_rollout=failed,
+        plan=plan,
     )
 
 
@@ -67,7 +73,7 @@ def write(client: KubeClient, pipeline: Pipeline, status: StockPipelineStatus) -
         return None
     wire: Object = status.to_wire()
     # A merge patch keeps what it does not mention.
-    for name in ("release", "goodDigest", "endpoints", "failedRollout"):
+    for name in ("release", "goodDigest", "endpoints", "failedRollout", "plan"):
         wire.setdefault(name, None)
     metadata = {"resourceVersion": pipeline.resource["metadata"]["resourceVersion"]}
     path = STOCK_PIPELINE.path(pipeline.namespace, pipeline.name, "status")

@@ -7,13 +7,9 @@ user asks for is done or refused with a sentence, never ignored. Work that adds 
 from collections.abc import Callable
 
 from stockpipeline.api import (
-    DeletionPolicy,
     MarketSession,
-    Mode,
     Scaling,
     StockPipelineSpec,
-    Window,
-    Workload,
 )
 from stockpipeline_operator.reconcile.state import Problem
 
@@ -28,15 +24,10 @@ NOT_YET: tuple[tuple[str, Asks], ...] = (
         lambda spec: any(rule.sessions and MarketSession.REGULAR not in rule.sessions for rule in spec.rules),
     ),
     ("scaling", lambda spec: spec.scaling != Scaling()),
-    ("settings of producer", lambda spec: spec.producer != Workload()),
-    ("settings of detector", lambda spec: spec.detector != Workload()),
     ("batch", lambda spec: spec.batch is not None),
     ("store", lambda spec: spec.store is not None),
     ("replicaSync", lambda spec: spec.replica_sync is not None),
     ("console", lambda spec: spec.console is not None),
-    ("mode Plan", lambda spec: spec.mode is Mode.PLAN),
-    ("rollout.window OutsideSession", lambda spec: spec.rollout.window is Window.OUTSIDE_SESSION),
-    ("deletionPolicy Retain", lambda spec: spec.deletion_policy is DeletionPolicy.RETAIN),
 )
 
 

@@ -12,13 +12,12 @@ def upgrade(work: Work) -> None:
     for ever. What is wanted is then applied with force, which takes the fields back, and Helm goes again.
     """
     pipeline, tools = work.pipeline, work.tools
-    arguments = (pipeline.namespace, pipeline.name, pipeline.values, pipeline.digest)
     try:
-        revision = tools.releases.upgrade(*arguments)
+        revision = tools.releases.upgrade(pipeline.ingredients)
     except FieldConflict as conflict:
-        for wanted in tools.chart.render(pipeline.values, pipeline.name, pipeline.namespace):
+        for wanted in pipeline.base.chart.render(pipeline.values, pipeline.name, pipeline.namespace):
             apply(tools.client, marked(wanted, pipeline.namespace, pipeline.name))
         tools.metrics.drift_corrections.inc()
         tools.events.record(pipeline, "Warning", "EditsOverwritten", f"took back edited fields: {conflict}")
-        revision = tools.releases.upgrade(*arguments)
+        revision = tools.releases.upgrade(pipeline.ingredients)
     tools.events.record(pipeline, "Normal", "Upgraded", f"upgraded to revision {revision}")

@@ -12,11 +12,12 @@ from stockpipeline_operator.reconcile.state import Desired, Observed, Problem
 
 # The schema's limit, of a condition's message in characters.
 _LONGEST_MESSAGE = 32768
+_STATUSES = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the pipeline is; at most one of the three is true."""
+    """How the pipeline is. What runs well is ready also while a change waits; else at most one is true."""
 
     reason: str
     message: str
@@ -32,7 +33,8 @@ class Finding:
     """One condition, before it is known since when."""
 
     type: ConditionType
-    holds: bool
+    holds: bool | None
+    """None: not known."""
     reason: str
     message: str
 
@@ -48,8 +50,10 @@ def judge(
     rest: Rest,
     troubles: Mapping[str, str],
     failed_rollout: FailedRollout | None = None,
+    waiting: str = "",
 ) -> Verdict:
-    """The verdict when no step was left; `troubles` says of components what keeps their pods."""
+    """The verdict when no step was left; `troubles` says of components what keeps their pods, `waiting` which
+    plan waits."""
     if rest is Rest.DRAINING:
         return Verdict("Deleting", f"waiting for {observed.pods_left} pods to end", reconciling=True)
     if rest is Rest.STALLED:
@@ -66,11 +70,21 @@ def judge(
         return Verdict("ReleaseLocked", message, reconciling=True)
     if rest is Rest.ROLLED_BACK:
         return _rolled_back(observed, failed_rollout)
+    if rest is Rest.UNAPPROVED:
+        return Verdict("AwaitingApproval", waiting, ready=_well(observed), stalled=True)
+    if rest is Rest.OUT_OF_WINDOW:
+        message = f"{waiting}: at {desired.session_closes:%Y-%m-%d %H:%M} UTC"
+        return Verdict("AwaitingClose", message, ready=_well(observed), reconciling=True)
     if desired.suspended:
         return Verdict(
             "Suspended", "suspended by spec.suspend: no workload runs, topics and history are kept"
         )
     return _running(observed, troubles)
+
+
+def _well(observed: Observed) -> bool:
+    """Whether what is deployed runs."""
+    return bool(observed.workloads) and all(one.done for one in observed.workloads)
 
 
 def _running(observed: Observed, troubles: Mapping[str, str]) -> Verdict:
@@ -154,10 +168,19 @@ def drifted(
         )
     if corrected:
         return Finding(type_, False, "Corrected", f"{now:%Y-%m-%d %H:%M:%S} UTC: {'; '.join(corrected)}")
-    before = next((one for one in previous if one.type == type_), None)
+    before = kept(type_, previous)
     if before is not None and (observed is None or before.reason == "Corrected"):
-        return Finding(type_, before.status is ConditionStatus.TRUE, before.reason, before.message)
+        return before
     return Finding(type_, False, "AsApplied", "every object is as it was applied")
+
+
+def kept(type_: ConditionType, previous: Iterable[Condition]) -> Finding | None:
+    """A condition as it was reported before."""
+    before = next((one for one in previous if one.type == type_), None)
+    if before is None:
+        return None
+    holds = {status: holds for holds, status in _STATUSES.items()}[before.status]
+    return Finding(type_, holds, before.reason, before.message)
 
 
 def conditions(
@@ -167,7 +190,7 @@ def conditions(
     before = {condition.type: condition for condition in previous}
     made = []
     for finding in found:
-        status = ConditionStatus.TRUE if finding.holds else ConditionStatus.FALSE
+        status = _STATUSES[finding.holds]
         earlier = before.get(finding.type)
         made.append(
             Condition(

@@ -4,7 +4,8 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from stockpipeline_operator.helm.chart import PipelineChart
+from stockpipeline.api import Plan
+from stockpipeline_operator.freshness.probe import FreshnessProbe
 from stockpipeline_operator.helm.releases import HelmReleases
 from stockpipeline_operator.kafka_topics import KafkaTopics
 from stockpipeline_operator.kube.client import KubeClient
@@ -23,13 +24,13 @@ class Tools:
 
     client: KubeClient
     releases: HelmReleases
-    chart: PipelineChart
     kafka: KafkaTopics
     events: Events
     metrics: OperatorMetrics
     revisions: Revisions
     corrections: Corrections
     attempts: Attempts
+    freshness: FreshnessProbe
     now: Callable[[], datetime.datetime] = utc_now
 
 
@@ -42,5 +43,9 @@ class Work:
     desired: Desired
     observed: Observed
     cleaned: frozenset[Cleanup] = frozenset()
+    held: Pipeline | None = None
+    """The pipeline as an upgrade of the operator would make it, where that is not accepted yet."""
+    plan: Plan | None = None
+    """What would change, and waits."""
     corrected: list[str] = field(default_factory=list)
     """What was put right in this pass, each as a sentence."""

@@ -3,6 +3,7 @@
 from stockpipeline.api.config import PipelineConfig, parse_document, resolve
 from stockpipeline.api.names import (
     API_VERSION,
+    APPROVE_ANNOTATION,
     FINALIZER,
     GROUP,
     KIND,
@@ -48,6 +49,7 @@ from stockpipeline.api.spec import (
     Store,
     Toleration,
     Universe,
+    UpgradePolicy,
     Variable,
     Window,
     Workload,
@@ -62,12 +64,17 @@ from stockpipeline.api.status import (
     ConditionType,
     Endpoints,
     FailedRollout,
+    Plan,
+    PlannedAction,
+    PlannedChange,
+    PlanReason,
     Release,
     StockPipelineStatus,
 )
 
 __all__ = [
     "API_VERSION",
+    "APPROVE_ANNOTATION",
     "BAR_FIELDS",
     "DEFAULT_INDICATORS",
     "DEFAULT_RULES",
@@ -104,6 +111,10 @@ __all__ = [
     "Performance",
     "PipelineConfig",
     "PipelineNames",
+    "Plan",
+    "PlanReason",
+    "PlannedAction",
+    "PlannedChange",
     "Redis",
     "Release",
     "ReplaySource",
@@ -120,6 +131,7 @@ __all__ = [
     "Toleration",
     "Topic",
     "Universe",
+    "UpgradePolicy",
     "Variable",
     "Window",
     "Workload",

@@ -115,7 +115,8 @@ def parse_document(
         ValueError: the document is a Kubernetes object of another kind.
     """
     if "kind" not in document:
-        return PipelineConfig.model_validate(document)
+        # Made and checked by an operator, which may be newer than this service: a release keeps its image.
+        return PipelineConfig.model_validate(document, extra="ignore")
     if (document.get("apiVersion"), document["kind"]) != (API_VERSION, KIND):
         raise ValueError(
             f"expected apiVersion {API_VERSION}, kind {KIND}; "

@@ -24,6 +24,12 @@ PRINTER_COLUMNS = (
     ("Status", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready, or not yet."),
     ("Mode", "string", ".spec.mode", "Apply: changes are made at once. Plan: after approval."),
     ("Symbols", "integer", ".status.symbols", "How many symbols the pipeline follows."),
+    (
+        "Fresh",
+        "string",
+        '.status.conditions[?(@.type=="DataFresh")].status',
+        "Whether the newest tick is as new as it should be.",
+    ),
     ("Age", "date", ".metadata.creationTimestamp", "Time since the resource was made."),
 )
 # The longest name that a Helm release may have; the Deployments' names and labels are made from it. Every

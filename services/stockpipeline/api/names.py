@@ -13,6 +13,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "StockPipeline"
 PLURAL = "stockpipelines"
 PIPELINE_LABEL = f"{GROUP}/pipeline"
+APPROVE_ANNOTATION = f"{GROUP}/approve"
 FINALIZER = f"{GROUP}/finalizer"
 
 

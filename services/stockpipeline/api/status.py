@@ -20,6 +20,8 @@ class ConditionType(StrEnum):
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
     DRIFTED = "Drifted"
+    UPGRADE_AVAILABLE = "UpgradeAvailable"
+    DATA_FRESH = "DataFresh"
 
 
 class ConditionStatus(StrEnum):
@@ -110,6 +112,61 @@ class Endpoints(ApiModel):
     """URLs of the Redis servers that have keys of the pipeline."""
 
 
+class PlanReason(StrEnum):
+    """What a plan waits for."""
+
+    MODE = "Mode"
+    WINDOW = "Window"
+    UPGRADE = "Upgrade"
+
+
+class PlannedAction(StrEnum):
+    """What becomes of an object."""
+
+    CREATE = "Create"
+    CHANGE = "Change"
+    DELETE = "Delete"
+
+
+class PlannedChange(ApiModel):
+    """One object that would be made, changed or deleted."""
+
+    action: PlannedAction
+    """Create, Change or Delete."""
+
+    kind: str
+    """Kind of the object; Topic for a topic in Kafka."""
+
+    name: str
+    """Name of the object."""
+
+    fields: tuple[str, ...] = ()
+    """Fields that would change, as paths; their values are not shown, for they may be secret."""
+
+    more_fields: int = 0
+    """How many more fields would change."""
+
+    restarts: bool = False
+    """Whether its pods would be started anew."""
+
+
+class Plan(ApiModel):
+    """What would change, and waits."""
+
+    digest: str
+    """What identifies the plan; the value of the annotation stockpipeline.dev/approve that approves it."""
+
+    reason: PlanReason
+    """Mode: spec.mode is Plan. Window: the exchange is open. Upgrade: the operator brings a newer chart or
+    image."""
+
+    changes: tuple[PlannedChange, ...] = ()
+    """Objects that would be made, changed or deleted, as the API server answers to a dry run."""
+
+    more_changes: int = 0
+    """How many more objects would change."""
+
+
 class StockPipelineStatus(ApiModel):
     """What the operator found and did."""
 
@@ -117,7 +174,8 @@ class StockPipelineStatus(ApiModel):
     """Generation of the spec that this status describes."""
 
     conditions: Annotated[tuple[Condition, ...], Unique("type")] = Field(default_factory=tuple)
-    """Ready, Reconciling, Stalled and Drifted, each with a reason and a sentence."""
+    """Ready, Reconciling, Stalled, Drifted, UpgradeAvailable and, where it runs, DataFresh; each with a
+    reason and a sentence."""
 
     symbols: int | None = None
     """How many symbols the pipeline follows."""
@@ -136,3 +194,6 @@ class StockPipelineStatus(ApiModel):
 
     failed_rollout: FailedRollout | None = None
     """The newest rollout, where it failed."""
+
+    plan: Plan | None = None
+    """What would change, and waits for approval or for the exchange's close."""

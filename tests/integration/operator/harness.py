@@ -91,6 +91,19 @@ class Cluster:
         """Change members of a pipeline's spec."""
         return self.client.merge(STOCK_PIPELINE.path(namespace, name), {"spec": dict(spec)})
 
+    def approve(self, name: str, digest: str, namespace: str = "default") -> None:
+        """Approve a plan, as the message of its condition tells users to."""
+        annotation = f"stockpipeline.dev/approve={digest}"
+        words = ("annotate", "stockpipeline", name, "--namespace", namespace, "--overwrite", annotation)
+        self.server.kubectl(*words)
+
+    def plan(self, name: str, namespace: str = "default") -> Object:
+        """The plan in a pipeline's status, for its newest spec."""
+        self.condition(name, namespace=namespace)
+        plan: Object | None = self.pipeline(name, namespace)["status"].get("plan")
+        assert plan is not None, "no plan"
+        return plan
+
     def get(self, resource: ResourceType, name: str, namespace: str = "default") -> Object | None:
         """An object, or None."""
         return self.client.get(resource.path(namespace, name))
@@ -242,6 +255,7 @@ class Operator(ServerProcess):
         instance: str = "operator",
         after_kill: Callable[[], None] = lambda: None,
         chart: Path = REPO / "charts" / "stockpipeline",
+        tag: str = "test",
     ) -> None:
         self.instance = instance
         self._after_kill = after_kill
@@ -252,7 +266,7 @@ class Operator(ServerProcess):
             "STOCKPIPELINE_HTTP_ADDRESS": self.address,
             "STOCKPIPELINE_OPERATOR_CHART": chart,
             "STOCKPIPELINE_OPERATOR_SERVICES_REPOSITORY": "localhost/stockpipeline/services",
-            "STOCKPIPELINE_OPERATOR_SERVICES_TAG": "test",
+            "STOCKPIPELINE_OPERATOR_SERVICES_TAG": tag,
             "STOCKPIPELINE_OPERATOR_KAFKA_BOOTSTRAP_SERVERS": kafka,
             "STOCKPIPELINE_OPERATOR_REDIS_URL": redis,
             "STOCKPIPELINE_OPERATOR_DELETION_DEADLINE_SECONDS": DELETION_DEADLINE_SECONDS,

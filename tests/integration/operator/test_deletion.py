@@ -72,6 +72,31 @@ def test_deletion_removes_everything_of_one_pipeline_only(
     server.close()
 
 
+def test_data_that_is_retained_is_there_for_the_next_pipeline_of_the_name(
+    cluster: Cluster, operator: Operator, kafka: str, redis: str
+) -> None:
+    server = Redis.from_url(redis)
+    cluster.apply(pipeline("heir", deletionPolicy="Retain"))
+    cluster.settled("heir")
+    commit_offset(kafka, "default.heir.ticks", "default.heir.detector")
+    server.set("default.heir:history:IBM", "bars")
+
+    cluster.delete("heir")
+
+    assert cluster.release_secrets("heir") == []
+    assert "default.heir.*" in dict(cluster.events("heir"))["Retained"]
+    assert "default.heir.ticks" in AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
+    assert "default.heir.detector" in groups(kafka)
+    assert server.get("default.heir:history:IBM") == b"bars"
+
+    cluster.apply(pipeline("heir", deletionPolicy="Delete"))
+    cluster.settled("heir")
+    cluster.delete("heir")
+    assert "default.heir.detector" not in groups(kafka)
+    assert server.get("default.heir:history:IBM") is None
+    server.close()
+
+
 def test_a_pipeline_may_be_made_again_after_its_deletion(cluster: Cluster, operator: Operator) -> None:
     for _ in range(2):
         cluster.apply(pipeline("again"))

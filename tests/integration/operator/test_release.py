@@ -32,6 +32,7 @@ def test_a_pipeline_becomes_a_release_with_topics(cluster: Cluster, operator: Op
         "Reconciling": "False",
         "Stalled": "False",
         "Drifted": "False",
+        "UpgradeAvailable": "False",
     }
     assert status["components"] == [
         {"name": "detector", "kind": "Deployment", "ready": 1, "desired": 1},
@@ -40,7 +41,7 @@ def test_a_pipeline_becomes_a_release_with_topics(cluster: Cluster, operator: Op
     assert status["symbols"] == 2
     assert status["release"]["revision"] == 1
     columns = cluster.server.kubectl("get", "spl", "made").splitlines()
-    assert columns[0].split() == ["NAME", "READY", "STATUS", "MODE", "SYMBOLS", "AGE"]
+    assert columns[0].split() == ["NAME", "READY", "STATUS", "MODE", "SYMBOLS", "FRESH", "AGE"]
     assert columns[1].split()[:5] == ["made", "True", "Running", "Apply", "2"]
     reasons = [reason for reason, _ in cluster.events("made")]
     assert reasons == ["TopicsCreated", "Installed", "WorkloadsStarting", "Running"]

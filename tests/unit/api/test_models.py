@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,14 @@ def test_what_the_resource_names_wins_over_the_defaults() -> None:
     )
     assert config.bootstrap_servers == "mine:9092"
     assert config.redis_url == "redis://other:1/0"
+
+
+def test_a_service_reads_the_config_of_a_newer_operator() -> None:
+    config = parse_document(resource())
+    wire = json.loads(config.to_json())
+    wire["spec"]["bars"]["gaps"] = "fill"
+    wire["spec"]["weather"] = {"sunny": True}
+    assert parse_document(wire) == config
 
 
 def test_what_only_the_operator_reads_does_not_change_what_services_read() -> None:

@@ -27,6 +27,11 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
         "logLevel": "debug",
         "replicas": 1,
         "workers": 8,
+        "services": {
+            "image": {"tag": "2"},
+            "imagePullSecrets": [{"name": "a"}, {"name": "b"}],
+            "resources": {"producer": {"limits": {"memory": "1Gi"}}},
+        },
     },
 }
 
@@ -117,6 +122,13 @@ def test_the_operator_can_read_its_environment(tmp_path: Path) -> None:
     assert settings.namespaces == ("desk",)
     assert settings.kafka_bootstrap_servers == "kafka.stockpipeline-backends.svc:9092"
     assert settings.redis_url == "redis://redis.stockpipeline-backends.svc:6379/0"
+
+
+def test_what_is_for_the_pipelines_reaches_the_operator(tmp_path: Path) -> None:
+    environment = {one["name"]: one["value"] for one in container(render(COMBINATIONS["everything"]))["env"]}
+    settings = Settings.from_environment(environment | {"STOCKPIPELINE_OPERATOR_CHART": str(tmp_path)})
+    assert settings.services_pull_secrets == ("a", "b")
+    assert settings.services_resources["producer"].limits.memory == "1Gi"
 
 
 def bound_rules(objects: list[Object]) -> list[Object]:

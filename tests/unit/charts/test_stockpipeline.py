@@ -22,10 +22,34 @@ VALUES: dict[str, Any] = {
     "owner": {"name": "demo", "uid": "0c4b2c0e-0000-4000-8000-000000000000"},
     "image": {"repository": "localhost/stockpipeline/services", "tag": "1"},
 }
+COMPONENT: dict[str, Any] = {
+    "resources": {
+        "requests": {"cpu": "2", "memory": "1Gi"},
+        "limits": {"cpu": "2", "memory": "1Gi"},
+    },
+    "nodeSelector": {"disk": "fast"},
+    "tolerations": [{"key": "desk", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}],
+    "image": "registry.example/services@sha256:" + "0" * 64,
+    "env": [
+        {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}},
+    ],
+}
 COMBINATIONS: list[dict[str, Any]] = [
-    {"suspend": suspend, "networkPolicy": {"enabled": policy}, "imagePullSecrets": secrets, "logLevel": level}
-    for suspend, policy, secrets, level in itertools.product(
-        (False, True), (False, True), ([], [{"name": "registry"}]), ("info", "debug")
+    {
+        "suspend": suspend,
+        "networkPolicy": {"enabled": policy},
+        "imagePullSecrets": secrets,
+        "logLevel": level,
+        **{component: {name: COMPONENT[name] for name in named} for component in components},
+    }
+    for suspend, policy, secrets, level, components, named in itertools.product(
+        (False, True),
+        (False, True),
+        ([], [{"name": "registry"}]),
+        ("info", "debug"),
+        (("producer",), ("detector",), ("producer", "detector")),
+        ((), *((name,) for name in COMPONENT), tuple(COMPONENT)),
     )
 ]
 
@@ -41,10 +65,31 @@ def deployments(objects: list[Object]) -> dict[str, Object]:
     return {each["metadata"]["name"]: each for each in objects if each["kind"] == "Deployment"}
 
 
-@pytest.mark.parametrize("values", COMBINATIONS, ids=str)
-def test_every_object_is_valid(values: Object) -> None:
-    for each in render(values):
-        kubernetes_validate.validate(each, KUBERNETES, strict=True)
+def test_every_object_of_every_combination_is_valid() -> None:
+    chart, seen = Chart.load(CHART), set()
+    for values in COMBINATIONS:
+        for text in chart.render(VALUES | values, name="demo", namespace="desk").values():
+            if text in seen:
+                continue
+            seen.add(text)
+            for each in yaml.safe_load_all(text):
+                if each:
+                    kubernetes_validate.validate(each, KUBERNETES, strict=True)
+    assert len(seen) > len(COMBINATIONS) / 4
+
+
+@pytest.mark.parametrize("component", ["producer", "detector"])
+def test_a_component_has_its_own_settings(component: str) -> None:
+    usual, found = deployments(render()), deployments(render({component: COMPONENT}))
+    (other,) = {"producer", "detector"} - {component}
+    assert found[f"demo-{other}"] == usual[f"demo-{other}"]
+    spec = found[f"demo-{component}"]["spec"]["template"]["spec"]
+    assert spec["nodeSelector"] == COMPONENT["nodeSelector"]
+    assert spec["tolerations"] == COMPONENT["tolerations"]
+    for container in [*spec["containers"], *spec.get("initContainers", ())]:
+        assert container["image"] == COMPONENT["image"]
+        assert container["resources"] == COMPONENT["resources"]
+        assert container["env"][1:] == COMPONENT["env"]
 
 
 @pytest.mark.parametrize("name", ["demo", "null", "true", "y", "e1", "x" * 53])
@@ -61,6 +106,7 @@ def test_objects_have_the_names_that_others_rely_on() -> None:
         ("Deployment", "demo-detector"),
         ("Deployment", "demo-producer"),
         ("NetworkPolicy", "demo"),
+        ("Service", "demo-producer"),
         ("ServiceAccount", "demo"),
     }
 

@@ -17,17 +17,27 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from stockpipeline.api import FINALIZER
+from stockpipeline_operator.freshness.probe import FreshnessProbe
+from stockpipeline_operator.freshness.readings import NoReading, Reading
 from stockpipeline_operator.helm import storage
-from stockpipeline_operator.helm.releases import MAX_HISTORY, FieldConflict, HelmFailure, field_manager
+from stockpipeline_operator.helm.releases import (
+    MAX_HISTORY,
+    FieldConflict,
+    HelmFailure,
+    Ingredients,
+    field_manager,
+)
 from stockpipeline_operator.kafka_topics import KafkaUnreachable
 from stockpipeline_operator.kube.client import ApiError, Conflict, NotFound
 from stockpipeline_operator.metrics import OperatorMetrics
 from stockpipeline_operator.reconcile.adopt import marked
 from stockpipeline_operator.reconcile.attempts import Attempts
+from stockpipeline_operator.reconcile.base import Base
 from stockpipeline_operator.reconcile.contents import Revisions
 from stockpipeline_operator.reconcile.corrections import Corrections
 from stockpipeline_operator.reconcile.state import Release, ReleaseStatus
 from stockpipeline_operator.reconcile.work import Tools
+from stockpipeline_operator.settings import Settings
 
 Object = dict[str, Any]
 START = datetime.datetime(2026, 1, 5, tzinfo=datetime.UTC)
@@ -107,20 +117,24 @@ class World:
 
     def tools(self) -> Tools:
         """The adapters of a new process."""
-        client, chart, metrics = Client(self), Chart(), OperatorMetrics(CollectorRegistry())
-        releases = Releases(self, chart)
+        client, metrics = Client(self), OperatorMetrics(CollectorRegistry())
+        releases = Releases(self)
         return Tools(
             client=client,  # type: ignore[arg-type]
             releases=releases,  # type: ignore[arg-type]
-            chart=chart,  # type: ignore[arg-type]
             kafka=Kafka(self),  # type: ignore[arg-type]
             events=Events(self),  # type: ignore[arg-type]
             metrics=metrics,
             revisions=Revisions(releases),  # type: ignore[arg-type]
             corrections=Corrections(lambda: self.time),
             attempts=Attempts(lambda: self.time.timestamp()),
+            freshness=FreshnessProbe(_nobody_answers, lambda _: None, lambda: self.time),
             now=lambda: self.time,
         )
+
+    def base(self, settings: Settings) -> Base:
+        """What the operator of this cluster brings."""
+        return Base(settings, Chart())  # type: ignore[arg-type]
 
     def apply(self, body: Object, manager: str, *, force: bool) -> Object:
         """Server-side apply of an owned object."""
@@ -197,8 +211,10 @@ class Client:
         self._world.act()
         return answer
 
-    def apply(self, _: str, body: Object, manager: str) -> Object:
+    def apply(self, _: str, body: Object, manager: str, *, dry_run: bool = False) -> Object:
         self._world.act()
+        if dry_run:
+            return copy.deepcopy(body)
         answer = self._world.apply(body, manager, force=True)
         self._world.act()
         return answer
@@ -226,10 +242,20 @@ def _secret(revision: Object) -> Object:
 
 
 class Chart:
-    """Renders two Deployments and a ConfigMap from the values that the operator gives."""
+    """Renders two Deployments and a ConfigMap from the operator's values. Also its own handle."""
+
+    version = "0"
+
+    def __init__(self, identity: str = "model") -> None:
+        self.identity = identity
+        self.handle = self
+        self.defaults: Object = {component: {"resources": {}} for component in COMPONENTS}
+
+    def validate_schema(self, values: Object) -> None:
+        """Any values are fine."""
 
     def digest(self, values: Object) -> str:
-        return json.dumps(values, sort_keys=True)
+        return self.identity + json.dumps(values, sort_keys=True)
 
     def render(self, values: Object, name: str, _: str) -> tuple[Object, ...]:
         labels = {"stockpipeline.dev/pipeline": name}
@@ -247,43 +273,64 @@ class Chart:
                     "name": f"{name}-{component}",
                     "labels": labels | {"app.kubernetes.io/component": component},
                 },
-                "spec": {"replicas": 0 if values["suspend"] else 1, "template": {"config": values["config"]}},
+                "spec": {
+                    "replicas": 0 if values["suspend"] else 1,
+                    "template": {"config": values["config"], "image": values["image"]["tag"]},
+                },
             }
             for component in COMPONENTS
         )
         return (config, *deployments)
 
 
+def _rendered(made_of: Ingredients) -> tuple[Object, ...]:
+    return made_of.chart.render(made_of.values, made_of.name, made_of.namespace)
+
+
+def _nobody_answers(namespace: str, name: str) -> Reading:
+    raise NoReading(f"{namespace}/{name}")
+
+
 class Releases:
     """Helm: a revision is stored as pending, objects are applied one by one, then it is marked."""
 
-    def __init__(self, world: World, chart: Chart) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._chart = chart
 
     def history(self, _: str, name: str) -> tuple[Release, ...]:
         self._world.act()
         return tuple(
             Release(
-                name, one["revision"], ReleaseStatus(one["status"]), one["digest"], one["uid"], one["made"]
+                name,
+                one["revision"],
+                ReleaseStatus(one["status"]),
+                one["digest"],
+                one["uid"],
+                one["made"],
+                one["base"],
+                one["generation"],
             )
             for one in self._world.revisions
         )
+
+    def stored(self, _: str, release: Release) -> Object:
+        found = next(one for one in self._world.revisions if one["uid"] == release.uid)
+        return {"chart": {}, "config": found["values"]}
 
     def manifest(self, _: str, release: Release) -> str:
         found = next(one for one in self._world.revisions if one["uid"] == release.uid)
         return str(found["manifest"])
 
-    def install(self, namespace: str, name: str, values: Object, digest: str) -> int:
+    def install(self, made_of: Ingredients) -> int:
         assert not self._world.revisions, "Helm refuses a name that is in use"
-        return self._make("pending-install", digest, self._chart.render(values, name, namespace))
+        return self._make("pending-install", made_of, _rendered(made_of), made_of.values)
 
-    def upgrade(self, namespace: str, name: str, values: Object, digest: str) -> int:
-        return self._make("pending-upgrade", digest, self._chart.render(values, name, namespace))
+    def upgrade(self, made_of: Ingredients) -> int:
+        return self._make("pending-upgrade", made_of, _rendered(made_of), made_of.values)
 
     def roll_back(self, namespace: str, good: Release) -> None:
         objects = tuple(json.loads(text) for text in self.manifest(namespace, good).split("\n---\n"))
-        self._make("pending-rollback", good.digest, objects)
+        self._make("pending-rollback", good, objects, self.stored(namespace, good)["config"])
 
     def uninstall(self, *_: str) -> None:
         if not self._world.revisions:
@@ -298,14 +345,17 @@ class Releases:
         self._world.writes += 1
         self._world.act("helm")
 
-    def _make(self, pending: str, digest: str, objects: tuple[Object, ...]) -> int:
+    def _make(
+        self, pending: str, made_of: Ingredients | Release, objects: tuple[Object, ...], values: Object
+    ) -> int:
         world = self._world
         if world.revisions and world.revisions[-1]["status"].startswith("pending-"):
             raise HelmFailure("another operation (install/upgrade/rollback) is in progress")
         world.act("helm")
         number = world.revisions[-1]["revision"] + 1 if world.revisions else 1
         manifest = "\n---\n".join(json.dumps(one) for one in objects)
-        made = {"revision": number, "status": pending, "digest": digest, "manifest": manifest}
+        made = {"revision": number, "status": pending, "digest": made_of.digest, "manifest": manifest}
+        made |= {"base": made_of.base, "generation": made_of.generation, "values": values}
         made |= {"uid": world.new_uid(), "made": world.stamp()}
         world.revisions.append(made)
         world.writes += 1

@@ -75,7 +75,7 @@ class Process:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.reconciler = Reconciler(SETTINGS, world.tools())
+        self.reconciler = Reconciler(world.base(SETTINGS), world.tools())
 
     def look(self) -> bool:
         """One pass; False if the process was killed in it."""
@@ -84,7 +84,7 @@ class Process:
         except Retry:
             pass
         except Killed:
-            self.reconciler = Reconciler(SETTINGS, self._world.tools())
+            self.reconciler = Reconciler(self._world.base(SETTINGS), self._world.tools())
             return False
         return True
 
@@ -250,7 +250,8 @@ def check(world: World) -> None:
     assert len(world.owned()) == 1 + len(COMPONENTS), "nothing is missing, nothing is doubled"
     for component in COMPONENTS:
         live = world.objects[DEPLOYMENT + component]["spec"]
-        assert live == {"replicas": 0 if found["spec"]["suspend"] else 1, "template": {"config": config}}
+        template = {"config": config, "image": "1"}
+        assert live == {"replicas": 0 if found["spec"]["suspend"] else 1, "template": template}
     if not found["spec"]["suspend"]:
         assert set(world.topics[found["spec"]["kafka"]["bootstrapServers"]]) == set(NAMES.topics.values())
 
@@ -358,7 +359,7 @@ def test_an_edit_between_the_look_and_the_upgrade_is_taken_back() -> None:
         return upgrade(*arguments)
 
     tools.releases.upgrade = meddled  # type: ignore[method-assign]
-    process.reconciler = Reconciler(SETTINGS, tools)
+    process.reconciler = Reconciler(world.base(SETTINGS), tools)
     process.look()
     settle(world, process)
     check(world)
@@ -371,4 +372,6 @@ def test_the_model_renders_what_the_operator_compares() -> None:
     edit(world, world.objects[DEPLOYMENT + "producer"], "kubectl")
     with pytest.raises(AssertionError):
         check(world)
-    assert len(Chart().render({"config": "{}", "suspend": False}, "demo", "default")) == 3
+    assert (
+        len(Chart().render({"config": "{}", "suspend": False, "image": {"tag": "1"}}, "demo", "default")) == 3
+    )

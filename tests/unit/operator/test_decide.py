@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockpipeline_operator.reconcile.changes import plan_digest
 from stockpipeline_operator.reconcile.decide import Rest, Step, decide
 from stockpipeline_operator.reconcile.state import (
     Cleanup,
@@ -19,6 +21,7 @@ from stockpipeline_operator.reconcile.state import (
     Release,
     ReleaseStatus,
     Topics,
+    Workload,
 )
 
 WANTED = Desired(digest="new")
@@ -54,6 +57,10 @@ CUT_OFF = replace(BAD, release=release(ReleaseStatus.FAILED, "good"))
 CONDEMNED = replace(WANTED, failed=("new", 3))
 DUE = replace(CONDEMNED, retry_due=True)
 BACK = Observed(release=replace(release(digest="good"), revision=4), good=GOOD)
+PLANNED = replace(WANTED, planned=True)
+OPEN = replace(WANTED, session_closes=datetime(2026, 11, 23, 21, tzinfo=UTC))
+RESTARTING = replace(OLD, restarts=True)
+AILING = Workload("detector", "demo-detector", desired=1, ready=0, current=True)
 PENDING = [status for status in ReleaseStatus if status.pending]
 
 TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
@@ -123,6 +130,26 @@ TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
     ("deleted: nothing is held", replace(DELETED, has_finalizer=False), CURRENT, Rest.GONE),
     ("deleted: with problems as well", replace(BROKEN, deleting=True), CURRENT, Step.UNINSTALL),
     ("deleted: not what is not ours", DELETED, FOREIGN, Step.CLEAN_KAFKA),
+    ("retained: the release goes", replace(DELETED, retained=True), CURRENT, Step.UNINSTALL),
+    ("retained: pods end", replace(DELETED, retained=True), Observed(pods_left=2), Rest.DRAINING),
+    ("retained: the data stays", replace(DELETED, retained=True), NOTHING, Step.REMOVE_FINALIZER),
+    ("planned: nothing is made before approval", PLANNED, NOTHING, Rest.UNAPPROVED),
+    ("planned: not even marked", replace(PLANNED, has_finalizer=False), NOTHING, Rest.UNAPPROVED),
+    ("planned: no topics", PLANNED, replace(NOTHING, topics=NO_TOPICS), Rest.UNAPPROVED),
+    ("planned: nothing is changed", PLANNED, OLD, Rest.UNAPPROVED),
+    ("planned: what runs is restored", PLANNED, replace(OLD, drifts=LOST), Step.RESTORE),
+    ("planned: the same is repaired", PLANNED, FAILED, Step.UPGRADE),
+    ("planned: nothing waits", PLANNED, CURRENT, Rest.SETTLED),
+    ("approved: a new one", replace(PLANNED, approved=plan_digest("", "new")), NOTHING, Step.INSTALL),
+    ("approved: a change", replace(PLANNED, approved=plan_digest("old", "new")), OLD, Step.UPGRADE),
+    ("approved: another change", replace(PLANNED, approved=plan_digest("old", "x")), OLD, Rest.UNAPPROVED),
+    ("open: what restarts waits", OPEN, RESTARTING, Rest.OUT_OF_WINDOW),
+    ("open: what does not restart goes on", OPEN, OLD, Step.UPGRADE),
+    ("closed: it goes on", WANTED, RESTARTING, Step.UPGRADE),
+    ("open: a failing pipeline is repaired", OPEN, replace(RESTARTING, workloads=(AILING,)), Step.UPGRADE),
+    ("open: a failed release is repaired", OPEN, replace(FAILED, restarts=True), Step.UPGRADE),
+    ("open: approval does not open it", replace(OPEN, planned=True, approved=plan_digest("old", "new")),
+     RESTARTING, Rest.OUT_OF_WINDOW),
     ("late: pods do not hold it", LATE, Observed(pods_left=2), Step.CLEAN_KAFKA),
     ("late: a release that stays", LATE, replace(CURRENT, cleaned=GIVEN_UP), Step.CLEAN_KAFKA),
 ]  # fmt: skip
@@ -187,7 +214,8 @@ situations = st.builds(
     failure=st.none() | st.just("detector 0/1 ready"),
     good=st.none() | st.just(GOOD),
 )
-wishes = st.sampled_from([WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE, UNRECORDED, CONDEMNED])
+KEPT = replace(LATE, retained=True)
+wishes = st.sampled_from([WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE, KEPT, UNRECORDED, CONDEMNED])
 
 
 @given(wishes, situations)

@@ -22,15 +22,10 @@ ASKED: dict[str, dict[str, Any]] = {
     "universe.collect": {"universe": {"collect": {}}},
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
     "scaling": {"scaling": {"producer": {"replicas": 2}}},
-    "settings of producer": {"producer": {"env": [{"name": "A", "value": "b"}]}},
-    "settings of detector": {"detector": {"nodeSelector": {"disk": "fast"}}},
     "batch": {"batch": {}},
     "store": {"store": {}},
     "replicaSync": {"store": {}, "replicaSync": {}},
     "console": {"console": {}},
-    "mode Plan": {"mode": "Plan"},
-    "rollout.window OutsideSession": {"rollout": {"window": "OutsideSession"}},
-    "deletionPolicy Retain": {"deletionPolicy": "Retain"},
 }
 
 

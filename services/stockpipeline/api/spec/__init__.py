@@ -15,7 +15,7 @@ from stockpipeline.api.spec.indicators import (
     Bars,
     Indicator,
 )
-from stockpipeline.api.spec.lifecycle import DeletionPolicy, Mode, Rollout, Window
+from stockpipeline.api.spec.lifecycle import DeletionPolicy, Mode, Rollout, UpgradePolicy, Window
 from stockpipeline.api.spec.pipeline import StockPipelineSpec
 from stockpipeline.api.spec.rules import DEFAULT_RULES, Costs, MarketSession, Performance, Rule, Side
 from stockpipeline.api.spec.servers import Kafka, Redis
@@ -61,6 +61,7 @@ __all__ = [
     "Store",
     "Toleration",
     "Universe",
+    "UpgradePolicy",
     "Variable",
     "Window",
     "Workload",

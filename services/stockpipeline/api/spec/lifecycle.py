@@ -12,6 +12,13 @@ class Mode(StrEnum):
     PLAN = "Plan"
 
 
+class UpgradePolicy(StrEnum):
+    """Whether a newer operator's chart and image are taken by themselves."""
+
+    MANUAL = "Manual"
+    AUTO = "Auto"
+
+
 class Window(StrEnum):
     """When pods may be restarted."""
 

@@ -8,7 +8,7 @@ from stockpipeline.api.base import ApiModel, Check, Unique
 from stockpipeline.api.spec.batch import Batch
 from stockpipeline.api.spec.delivery import Delivery, Scaling
 from stockpipeline.api.spec.indicators import DEFAULT_INDICATORS, Bars, Indicator
-from stockpipeline.api.spec.lifecycle import DeletionPolicy, Mode, Rollout
+from stockpipeline.api.spec.lifecycle import DeletionPolicy, Mode, Rollout, UpgradePolicy
 from stockpipeline.api.spec.rules import DEFAULT_RULES, Performance, Rule
 from stockpipeline.api.spec.servers import Kafka, Redis
 from stockpipeline.api.spec.sources import ReplaySource, Source
@@ -40,6 +40,11 @@ class StockPipelineSpec(ApiModel):
     mode: Mode = Mode.APPLY
     """Apply: changes are made at once. Plan: what would change is shown in status.plan, and made when the
     annotation stockpipeline.dev/approve has the plan's digest."""
+
+    upgrade_policy: UpgradePolicy = UpgradePolicy.MANUAL
+    """What happens when the operator has been upgraded. Manual: the release stays on the chart and image that
+    it was made with until the annotation stockpipeline.dev/approve has the digest that the condition
+    UpgradeAvailable names. Auto: the upgrade is taken (see rollout.window)."""
 
     rollout: Rollout = Rollout()
     """When changes that restart pods are made."""

@@ -1,0 +1,71 @@
+"""The values of the chart `stockpipeline` that a spec asks for. Pure."""
+
+from typing import Any
+
+from stockpipeline.api import PipelineConfig, Resources, Workload, quantity
+from stockpipeline_operator.helm.chart import Values
+from stockpipeline_operator.reconcile.base import Base
+
+Amounts = dict[str, dict[str, str]]
+
+
+def release_values(config: PipelineConfig, uid: str, base: Base) -> Values:
+    """The values to install or upgrade with.
+
+    What nobody asked for is left to the chart, so that its defaults stay in one place.
+    """
+    settings, defaults = base.settings, base.chart.defaults
+    values: Values = {
+        "config": config.to_json(),
+        "suspend": config.spec.suspend,
+        "base": base.values,
+        "owner": {"name": config.name, "uid": uid},
+        "image": {
+            "repository": settings.services_repository,
+            "tag": settings.services_tag,
+            "pullPolicy": settings.services_pull_policy,
+        },
+    }
+    if settings.services_pull_secrets:
+        values["imagePullSecrets"] = [{"name": name} for name in settings.services_pull_secrets]
+    for component, workload in (("producer", config.spec.producer), ("detector", config.spec.detector)):
+        usual = settings.services_resources.get(component, Resources())
+        asked = _asked(workload, usual, defaults.get(component, {}).get("resources", {}))
+        if asked:
+            values[component] = asked
+    return values
+
+
+def merged_resources(base: Amounts, *layers: Resources) -> Amounts:
+    """Resources with each layer's amounts put over those below it.
+
+    Where a layer gives only one of request and limit, the other follows if it would contradict: Kubernetes
+    would refuse the pod.
+    """
+    found = {kind: dict(base.get(kind, {})) for kind in ("requests", "limits")}
+    for layer in layers:
+        wire = layer.to_wire()
+        for kind, amounts in wire.items():
+            found[kind].update(amounts)
+        for name, least in found["requests"].items():
+            most = found["limits"].get(name)
+            if most is not None and quantity(least) > quantity(most):
+                given = "requests" if name in wire["requests"] else "limits"
+                other = "limits" if given == "requests" else "requests"
+                found[other][name] = found[given][name]
+    return found
+
+
+def _asked(workload: Workload, usual: Resources, base: Amounts) -> dict[str, Any]:
+    asked: dict[str, Any] = {}
+    if workload.resources != Resources() or usual != Resources():
+        asked["resources"] = merged_resources(base, usual, workload.resources)
+    if workload.node_selector:
+        asked["nodeSelector"] = dict(workload.node_selector)
+    if workload.tolerations:
+        asked["tolerations"] = [one.to_wire() for one in workload.tolerations]
+    if workload.image is not None:
+        asked["image"] = workload.image
+    if workload.env:
+        asked["env"] = [one.to_wire() for one in workload.env]
+    return asked

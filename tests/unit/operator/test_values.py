@@ -1,0 +1,96 @@
+"""What a spec and the operator's settings become in the chart's values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stockpipeline.api import Resources, parse_document
+from stockpipeline_operator.helm.chart import PipelineChart
+from stockpipeline_operator.reconcile.base import Base
+from stockpipeline_operator.reconcile.values import merged_resources, release_values
+from stockpipeline_operator.settings import Settings, SettingsError
+
+CHART = Path(__file__).parents[3] / "charts" / "stockpipeline"
+BASE = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+
+
+def settings(**changes: str) -> Settings:
+    variables = {
+        "CHART": str(CHART),
+        "SERVICES_REPOSITORY": "localhost/services",
+        "SERVICES_TAG": "1",
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka:9092",
+        "REDIS_URL": "redis://redis:6379/0",
+        "LEASE": "stockpipeline-system/stockpipeline-operator",
+    }
+    return Settings.from_environment(
+        {f"STOCKPIPELINE_OPERATOR_{name}": value for name, value in (variables | changes).items()}
+    )
+
+
+def values(spec: dict[str, Any] | None = None, **changes: str) -> dict[str, Any]:
+    resource = {
+        "apiVersion": "stockpipeline.dev/v1alpha1",
+        "kind": "StockPipeline",
+        "metadata": {"name": "demo", "namespace": "desk"},
+        "spec": {
+            "universe": {"symbols": ["IBM"]},
+            "sources": [{"name": "replay", "replay": {"start": "2004-01-02"}}],
+            **(spec or {}),
+        },
+    }
+    chart = PipelineChart(CHART)
+    made = release_values(parse_document(resource), "uid", Base(settings(**changes), chart))
+    chart.handle.validate_schema(made)
+    return made
+
+
+def test_what_nobody_asked_for_is_left_to_the_chart() -> None:
+    assert values().keys() == {"base", "config", "suspend", "owner", "image"}
+
+
+def test_what_a_component_asks_for_is_passed_on() -> None:
+    asked = {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"operator": "Exists"}],
+        "image": "registry.example/services:2",
+        "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+    }
+    made = values({"detector": {**asked, "resources": {"limits": {"cpu": "2"}}}})
+    assert "producer" not in made
+    assert made["detector"] == {
+        **asked,
+        "resources": {**BASE, "limits": {"cpu": "2", "memory": "512Mi"}},
+    }
+
+
+def test_what_the_operator_was_told_for_all_pipelines_is_passed_on() -> None:
+    resources = '{"producer": {"requests": {"memory": "256Mi"}}}'
+    made = values(SERVICES_PULL_SECRETS="a,b", SERVICES_RESOURCES=resources)
+    assert made["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
+    assert made["producer"]["resources"]["requests"]["memory"] == "256Mi"
+
+
+@pytest.mark.parametrize(
+    ("layers", "memory"),
+    [
+        ([{"requests": {"memory": "1Gi"}}], ("1Gi", "1Gi")),
+        ([{"requests": {"memory": "256Mi"}}], ("256Mi", "512Mi")),
+        ([{"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}], ("1Gi", "2Gi")),
+        ([{"limits": {"memory": "2Gi"}}, {"requests": {"memory": "1Gi"}}], ("1Gi", "2Gi")),
+        ([{"requests": {"memory": "1Gi"}}, {"limits": {"memory": "64Mi"}}], ("64Mi", "64Mi")),
+    ],
+)
+def test_resources_are_layers_and_never_contradict(
+    layers: list[dict[str, Any]], memory: tuple[str, str]
+) -> None:
+    found = merged_resources(BASE, *(Resources.model_validate(layer) for layer in layers))
+    assert (found["requests"]["memory"], found["limits"]["memory"]) == memory
+
+
+def test_resources_that_make_no_sense_are_named() -> None:
+    with pytest.raises(SettingsError, match=r"SERVICES_RESOURCES: producer\.limits\.memory: a quantity"):
+        settings(SERVICES_RESOURCES='{"producer": {"limits": {"memory": "1GB"}}}')
