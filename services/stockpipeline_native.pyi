@@ -22,7 +22,7 @@ class TapeFields:
 
 class Program:
     def __init__(self, code: bytes) -> None: ...
-    def holds(self, now: bytes, past: bytes) -> bool: ...
+    def value(self, now: bytes, past: bytes) -> float: ...
 
 class Stream:
     def __init__(
@@ -36,7 +36,11 @@ class Stream:
 class Lane:
     def __init__(self, symbol: str, tape: TapeFields) -> None: ...
     def watch(
-        self, programs: tuple[Program, ...], columns: tuple[tuple[Stream, int, bytes], ...], past: bytes
+        self,
+        programs: tuple[Program, ...],
+        columns: tuple[tuple[Stream, int, bytes], ...],
+        past: bytes,
+        terms: tuple[tuple[Program, int], ...] = (),
     ) -> None: ...
     def rest(self) -> None: ...
 

@@ -28,8 +28,11 @@ static int anything_holds(const Lane *lane, double *now) {
             return 1;
         }
     }
+    for (Py_ssize_t i = 0; i < lane->term_count; i++) {
+        now[lane->terms[i].slot] = program_value(lane->terms[i].program, now, lane->past);
+    }
     for (Py_ssize_t i = 0; i < lane->program_count; i++) {
-        if (program_holds(lane->programs[i], now, lane->past)) {
+        if (program_value(lane->programs[i], now, lane->past) == 1.0) {
             return 1;
         }
     }
@@ -79,13 +82,18 @@ static void forget_watch(Lane *self) {
     for (Py_ssize_t i = 0; i < self->column_count; i++) {
         Py_DECREF(self->columns[i].stream);
     }
+    for (Py_ssize_t i = 0; i < self->term_count; i++) {
+        Py_DECREF(self->terms[i].program);
+    }
     PyMem_Free(self->programs);
+    PyMem_Free(self->terms);
     PyMem_Free(self->columns);
     PyMem_Free(self->past);
     self->programs = NULL;
     self->columns = NULL;
+    self->terms = NULL;
     self->past = NULL;
-    self->program_count = self->column_count = 0;
+    self->program_count = self->column_count = self->term_count = 0;
     self->watching = 0;
 }
 
@@ -111,17 +119,30 @@ static int add_column(Lane *self, PyObject *item) {
     return 1;
 }
 
+static int add_term(Lane *self, PyObject *item) {
+    Term *term = &self->terms[self->term_count];
+    if (!PyArg_ParseTuple(item, "O!i", &ProgramType, &term->program, &term->slot)) {
+        return 0;
+    }
+    Py_INCREF(term->program);
+    self->term_count++;
+    return 1;
+}
+
 static PyObject *lane_watch(Lane *self, PyObject *args) {
-    PyObject *programs, *columns;
+    PyObject *programs, *columns, *terms = NULL;
     Py_buffer past;
-    if (!PyArg_ParseTuple(args, "O!O!y*", &PyTuple_Type, &programs, &PyTuple_Type, &columns, &past)) {
+    if (!PyArg_ParseTuple(args, "O!O!y*|O!", &PyTuple_Type, &programs, &PyTuple_Type, &columns, &past,
+                          &PyTuple_Type, &terms)) {
         return NULL;
     }
     forget_watch(self);
     self->programs = PyMem_Calloc((size_t)PyTuple_GET_SIZE(programs) + 1, sizeof(Program *));
     self->columns = PyMem_Calloc((size_t)PyTuple_GET_SIZE(columns) + 1, sizeof(Column));
+    Py_ssize_t term_count = terms == NULL ? 0 : PyTuple_GET_SIZE(terms);
+    self->terms = PyMem_Calloc((size_t)term_count + 1, sizeof(Term));
     self->past = PyMem_Malloc((size_t)past.len + 1);
-    int fine = self->programs != NULL && self->columns != NULL && self->past != NULL;
+    int fine = self->programs != NULL && self->columns != NULL && self->terms != NULL && self->past != NULL;
     if (fine) {
         memcpy(self->past, past.buf, (size_t)past.len);
     } else {
@@ -139,6 +160,9 @@ static PyObject *lane_watch(Lane *self, PyObject *args) {
     }
     for (Py_ssize_t i = 0; fine && i < PyTuple_GET_SIZE(columns); i++) {
         fine = add_column(self, PyTuple_GET_ITEM(columns, i));
+    }
+    for (Py_ssize_t i = 0; fine && i < term_count; i++) {
+        fine = add_term(self, PyTuple_GET_ITEM(terms, i));
     }
     if (!fine) {
         forget_watch(self);
@@ -177,8 +201,9 @@ static void lane_dealloc(Lane *self) {
 
 static PyMethodDef lane_methods[] = {
     {"watch", (PyCFunction)lane_watch, METH_VARARGS,
-     "watch(programs, columns, past): leave a tick to Python when one of the programs holds.\n\n"
-     "columns: (stream, slot, inputs as bytes) of what they read; past: float64 vectors."},
+     "watch(programs, columns, past, terms=()): leave a tick to Python when one of the programs holds.\n\n"
+     "columns: (stream, slot, inputs as bytes) of what they read; past: float64 vectors; terms: (program,\n"
+     "slot) of what they share."},
     {"rest", (PyCFunction)lane_rest, METH_NOARGS, "Leave every tick to Python."},
     {NULL, NULL, 0, NULL},
 };

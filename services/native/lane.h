@@ -29,6 +29,11 @@ typedef struct {
 } Column;
 
 typedef struct {
+    Program *program;
+    int slot; /* behind the vector */
+} Term;
+
+typedef struct {
     PyObject_HEAD
     PyObject *symbol;
     Tape *tape;
@@ -38,6 +43,8 @@ typedef struct {
     Py_ssize_t program_count;
     Column *columns;
     Py_ssize_t column_count;
+    Term *terms; /* what several programs read: computed once */
+    Py_ssize_t term_count;
     double *past;
     unsigned long long changed_in; /* the last batch that changed it */
 } Lane;

@@ -1,4 +1,4 @@
-/* Conditions of rules as programs for a stack machine.
+/* Conditions of rules, and terms that they share, as programs for a stack machine.
 
    stockpipeline.signals.program compiles them out of the same expressions that Python evaluates, and checks
    them: every jump, position and depth is in its range. Operations give what Python's give on floats; the
@@ -26,7 +26,7 @@ enum {
         break;                                                                                               \
     }
 
-int program_holds(const Program *program, const double *now, const double *past) {
+double program_value(const Program *program, const double *now, const double *past) {
     double stack[MAX_DEPTH];
     double *top = stack;
     for (Py_ssize_t at = 0; at < program->length; at++) {
@@ -52,7 +52,7 @@ int program_holds(const Program *program, const double *now, const double *past)
             BINARY(left * right)
         case DIVIDE:
             if (top[-1] == 0.0) {
-                return 0;
+                return NAN;
             }
             BINARY(left / right)
         case LESS:
@@ -95,7 +95,7 @@ int program_holds(const Program *program, const double *now, const double *past)
             Py_UNREACHABLE();
         }
     }
-    return stack[0] != 0.0;
+    return stack[0];
 }
 
 static PyObject *program_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs)) {
@@ -125,26 +125,26 @@ static void program_dealloc(Program *self) {
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-static PyObject *program_holds_method(Program *self, PyObject *args) {
+static PyObject *program_value_method(Program *self, PyObject *args) {
     Py_buffer now, past;
     if (!PyArg_ParseTuple(args, "y*y*", &now, &past)) {
         return NULL;
     }
-    int holds = program_holds(self, now.buf, past.buf);
+    double value = program_value(self, now.buf, past.buf);
     PyBuffer_Release(&now);
     PyBuffer_Release(&past);
-    return PyBool_FromLong(holds);
+    return PyFloat_FromDouble(value);
 }
 
 static PyMethodDef program_methods[] = {
-    {"holds", (PyCFunction)program_holds_method, METH_VARARGS,
-     "holds(now, past): whether the condition holds on these vectors (float64 buffers)."},
+    {"value", (PyCFunction)program_value_method, METH_VARARGS,
+     "value(now, past): the value on these vectors (float64 buffers)."},
     {NULL, NULL, 0, NULL},
 };
 
 PyTypeObject ProgramType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "stockpipeline_native.Program",
-    .tp_doc = "Program(code): a condition; see stockpipeline.signals.program.",
+    .tp_doc = "Program(code): a condition or a term; see stockpipeline.signals.program.",
     .tp_basicsize = sizeof(Program),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_new = program_new,

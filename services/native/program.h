@@ -19,9 +19,9 @@ typedef struct {
 
 extern PyTypeObject ProgramType;
 
-/* Whether the condition holds; a division by zero makes it not hold. Where a value is not known (NaN, infinite)
-   the answer means nothing.
+/* The value of a term, or of a condition (1 or 0); NaN where it divides by zero. Where what it reads is not known
+   (NaN, infinite) the answer means nothing.
    now: the vector of the forming bar; past: those of closed bars, newest first, one after the other. */
-int program_holds(const Program *program, const double *now, const double *past);
+double program_value(const Program *program, const double *now, const double *past);
 
 #endif

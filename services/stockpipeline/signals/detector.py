@@ -22,7 +22,7 @@ from stockpipeline.signals.outcome import IndicatorValue, Outcome, Readiness, Ti
 from stockpipeline.signals.rules import compile_rule
 from stockpipeline.signals.state import Restored, StateRecord
 from stockpipeline.signals.symbol import SymbolDetector
-from stockpipeline.signals.watch import compile_programs
+from stockpipeline.signals.watch import Programs
 from stockpipeline_native import Lane
 
 __all__ = ["Detector", "IndicatorValue", "Outcome", "Readiness", "Restored", "StateRecord", "TickResult"]
@@ -57,7 +57,7 @@ class Detector:
         self._periods = Periods(calendar, minutes)
         self.daily = minutes is None
         """Whether bars are sessions; the packaged bars, and those of files, are history of such bars only."""
-        self._programs = compile_programs(self._rules, self._plan.width)
+        self._programs = Programs(self._rules, self._plan.width)
         self._symbols: dict[str, SymbolDetector] = {}
         self.generation = 0
         """Grows whenever symbols come or go."""
@@ -68,9 +68,9 @@ class Detector:
         return self._plan.minimum_bars
 
     @property
-    def width(self) -> int:
-        """The length of a vector."""
-        return self._plan.width
+    def room(self) -> int:
+        """The values that the native path needs room for."""
+        return self._programs.room
 
     @property
     def lanes(self) -> dict[str, Lane]:

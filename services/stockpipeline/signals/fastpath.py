@@ -20,7 +20,7 @@ class FastPath:
     def __init__(self, detector: Detector, partition_of: Mapping[str, int]) -> None:
         self._detector = detector
         self._partition_of = dict(partition_of)
-        self._batch = Batch(detector.width, max(self._partition_of.values(), default=0) + 1)
+        self._batch = Batch(detector.room, max(self._partition_of.values(), default=0) + 1)
         self._generation = -1
 
     def admit(self, partition: int, latest_ms: int) -> None:

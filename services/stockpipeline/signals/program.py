@@ -7,7 +7,8 @@ on every tick, with the same result.
 
 import ast
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import cast
 
@@ -71,17 +72,51 @@ class _NotNative(Exception):
     """The expression has something that programs do not."""
 
 
-def compile_program(source: str, width: int) -> Program | None:
-    """Return the program of a condition over ``now`` and ``past`` (see ``syntax.Translation``).
+def shared_terms(sources: Iterable[str]) -> tuple[str, ...]:
+    """Return the terms that several conditions have in common, the largest ones, each as Python.
 
-    ``width`` is the length of a vector. None where there is no program.
+    Rules of a kind often compare the same long expression with different numbers; it is computed once then.
     """
-    compiler = _Compiler(width)
+    trees = [ast.parse(source, mode="eval").body for source in sources]
+    counts = Counter(
+        text for tree in trees for text in {ast.unparse(term) for term in ast.walk(tree) if _is_term(term)}
+    )
+    found: dict[str, None] = {}
+    waiting: list[ast.AST] = list(trees)
+    while waiting:
+        node = waiting.pop()
+        if _is_term(node) and counts[text := ast.unparse(node)] > 1:
+            found[text] = None
+        else:
+            waiting += ast.iter_child_nodes(node)
+    return tuple(found)
+
+
+def shared_in(source: str, shared: Sequence[str]) -> tuple[int, ...]:
+    """Return which of the shared terms a condition reads."""
+    parts = {ast.unparse(node) for node in ast.walk(ast.parse(source, mode="eval")) if _is_term(node)}
+    return tuple(index for index, term in enumerate(shared) if term in parts)
+
+
+def compile_program(source: str, width: int, shared: Sequence[str] = ()) -> Program | None:
+    """Return the program of a condition over ``now`` and ``past`` (see ``syntax.Translation``), or of a term.
+
+    ``width`` is the length of a vector; values of the ``shared`` terms come behind it. None where there is no
+    program.
+    """
+    compiler = _Compiler(width, {term: width + index for index, term in enumerate(shared)})
     try:
         compiler.add(ast.parse(source, mode="eval").body)
     except _NotNative:
         return None
     return Program(b"".join(_INSTRUCTION.pack(*instruction) for instruction in compiler.code))
+
+
+def _is_term(node: ast.AST) -> bool:
+    """Whether this is worth to be computed once: arithmetic over the forming bar."""
+    return isinstance(node, ast.BinOp | ast.Call) and any(
+        isinstance(part, ast.Name) and part.id == "now" for part in ast.walk(node)
+    )
 
 
 def compile_closed_terms(source: str) -> Callable[[Sequence[Vector]], bool]:
@@ -108,18 +143,21 @@ def _terms(node: ast.expr) -> Iterator[ast.expr]:
 
 
 class _Compiler:
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, shared: Mapping[str, int]) -> None:
         self.code: list[tuple[int, int, float]] = []
         self._width = width
+        self._shared = shared
         self._depth = 0
 
     def add(self, node: ast.expr) -> None:
         """Add the instructions that leave the node's value on the stack."""
+        slot = self._slot(node)
+        if slot is not None:
+            self._push(_Operation.NOW, slot)
+            return
         match node:
             case ast.Constant(value=int() | float() as value):
                 self._push(_Operation.CONSTANT, constant=float(value))
-            case ast.Subscript(value=ast.Name("now"), slice=ast.Constant(value=int(slot))):
-                self._push(_Operation.NOW, slot)
             case ast.Subscript(
                 value=ast.Subscript(value=ast.Name("past"), slice=ast.Constant(value=int(back))),
                 slice=ast.Constant(value=int(slot)),
@@ -152,18 +190,24 @@ class _Compiler:
             case _:
                 raise _NotNative(ast.dump(node))
 
+    def _slot(self, node: ast.expr) -> int | None:
+        """Return where the node's value stands, when it is one of the forming bar or a shared term."""
+        match node:
+            case ast.Subscript(value=ast.Name("now"), slice=ast.Constant(value=int(slot))):
+                return slot
+            case ast.BinOp() | ast.Call() if self._shared:
+                return self._shared.get(ast.unparse(node))
+        return None
+
     def _one(self, operation: _Operation, operand: ast.expr) -> None:
         self.add(operand)
         self._emit(operation)
 
     def _two(self, operation: _Operation, left: ast.expr, right: ast.expr) -> None:
-        match left, right:
-            case (
-                ast.Subscript(value=ast.Name("now"), slice=ast.Constant(value=int(slot))),
-                ast.Constant(value=int() | float() as value),
-            ) if operation in _WITH_CONSTANT:
-                self._push(_WITH_CONSTANT[operation], slot, float(value))
-                return
+        slot, constant = self._slot(left), _number(right)
+        if slot is not None and constant is not None and operation in _WITH_CONSTANT:
+            self._push(_WITH_CONSTANT[operation], slot, constant)
+            return
         self.add(left)
         self.add(right)
         self._emit(operation, pops=1)
@@ -188,3 +232,12 @@ class _Compiler:
     def _emit(self, operation: _Operation, pops: int = 0) -> None:
         self._depth -= pops
         self.code.append((operation, 0, 0.0))
+
+
+def _number(node: ast.expr) -> float | None:
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return float(value)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -float(value)
+    return None

@@ -31,7 +31,7 @@ from stockpipeline.signals.state import (
     snapshot_record,
 )
 from stockpipeline.signals.tape import NO_BAR, Tape
-from stockpipeline.signals.watch import RulePrograms, Watch
+from stockpipeline.signals.watch import Programs, Watch
 from stockpipeline_native import Lane
 
 _FEWEST_KEPT_BARS = 500
@@ -57,7 +57,7 @@ class SymbolDetector:
         rules: Sequence[CompiledRule],
         periods: Periods,
         history: BarSeries,
-        programs: Mapping[str, RulePrograms],
+        programs: Programs,
     ) -> None:
         self._pipeline = pipeline
         self._symbol = symbol

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stockpipeline.api import Rule, Side
-from stockpipeline.signals.program import compile_closed_terms, compile_program
+from stockpipeline.signals.program import compile_closed_terms, compile_program, shared_in, shared_terms
 from stockpipeline.signals.rules import compile_rule
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -54,7 +54,7 @@ def test_a_program_holds_where_the_condition_does(
     program = compile_program(rule.when_source, width=5)
     assert program is not None
     flat = array("d", [value for vector in past for value in vector]).tobytes()
-    found = program.holds(array("d", now).tobytes(), flat)
+    found = program.value(array("d", now).tobytes(), flat) == 1.0
     try:
         expected = rule.when(now, past)
     except ZeroDivisionError:
@@ -68,8 +68,8 @@ def test_a_program_holds_where_the_condition_does(
 def test_overflow_is_infinity() -> None:
     program = compile_program("(now[0] * now[1]) > 1e308", width=2)
     assert program is not None
-    assert program.holds(array("d", [1e200, 1e200]).tobytes(), b"")
-    assert not program.holds(array("d", [math.nan, 1.0]).tobytes(), b"")
+    assert program.value(array("d", [1e200, 1e200]).tobytes(), b"") == 1.0
+    assert program.value(array("d", [math.nan, 1.0]).tobytes(), b"") == 0.0
 
 
 @pytest.mark.parametrize("source", ["now[0] ** 2 > 1", "round(now[0]) > 1", "now[0] if now[1] else now[2]"])
@@ -86,3 +86,39 @@ def test_the_terms_of_closed_bars_decide_what_is_possible() -> None:
     assert possible([(1.0, 2.0)])
     assert not possible([(2.0, 1.0)])
     assert compile_closed_terms("past[0][0] < 1 or now[0] > 1")([(5.0,)])
+
+
+@settings(max_examples=100)
+@given(st.lists(conditions, min_size=2, max_size=4), vectors, st.lists(vectors, min_size=3, max_size=3))
+def test_shared_terms_change_no_condition(
+    texts: list[str], now: tuple[float, ...], past: list[tuple[float, ...]]
+) -> None:
+    assume(all(len(text) <= 256 for text in texts))
+    # Each condition twice, once with something in front: everything in it is shared then.
+    texts += [f"a > -5000000 and {text}" for text in texts]
+    rules = [compile_rule(Rule(name="tested", side=Side.BUY, when=text), SLOTS) for text in texts]
+    shared = shared_terms([rule.when_source for rule in rules])
+    flat = array("d", [value for vector in past for value in vector]).tobytes()
+    terms = []
+    for term in shared:
+        program = compile_program(term, width=5)
+        assert program is not None
+        terms.append(program.value(array("d", now).tobytes(), flat))
+    for rule in rules:
+        program = compile_program(rule.when_source, 5, shared)
+        assert program is not None
+        found = program.value(array("d", [*now, *terms]).tobytes(), flat) == 1.0
+        try:
+            expected = rule.when(now, past)
+        except ZeroDivisionError:
+            # Where it is divided by zero in Python, a tick may be left to Python without need.
+            continue
+        assert found is expected
+
+
+def test_the_largest_common_terms_are_shared() -> None:
+    score = "(2.0 * max(now[0], (now[1] - 1.0)))"
+    sources = [f"({score} > 1.0)", f"({score} < (-1.0))", "((now[1] - 1.0) > past[0][1])"]
+    shared = shared_terms(sources)
+    assert set(shared) == {"2.0 * max(now[0], now[1] - 1.0)", "now[1] - 1.0"}
+    assert [len(shared_in(source, shared)) for source in sources] == [2, 2, 1]
