@@ -62,6 +62,10 @@ bench-detector: ## How fast the detector is, against decoding alone and against 
 bench-operator: ## The operator with up to 1,000 pipelines, on an embedded cluster of its own
 	@$(BENCH) operator
 
+.PHONY: bench-replica
+bench-replica: ## The store: a day's change from commit to readable, against copying; swaps, kills, memory
+	@$(BENCH) replica
+
 .PHONY: lint fmt generate lock
 lint: dev ## Style, types, import layers
 	@$(PYTHON) -m cluster test lint

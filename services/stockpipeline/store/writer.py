@@ -15,6 +15,7 @@ from typing import Self
 
 import duckdb
 
+from stockpipeline.store.commits import last_commit
 from stockpipeline.store.errors import MasterBusy, MasterUnusable
 from stockpipeline.store.loads import Transaction
 from stockpipeline.store.manifest import Commit
@@ -139,14 +140,6 @@ def compact(path: Path, *, patience_seconds: float = 60.0, memory_limit: str = "
         fresh.unlink(missing_ok=True)
         writer.close()
     return before, path.stat().st_size
-
-
-def last_commit(connection: duckdb.DuckDBPyConnection) -> Commit | None:
-    """Return the newest commit of an open master."""
-    row = connection.execute(
-        "SELECT number, id, batch, epoch_ms(committed_at) FROM meta.commits ORDER BY number DESC LIMIT 1"
-    ).fetchone()
-    return Commit(*row) if row is not None else None
 
 
 def _connect(path: Path, patience_seconds: float, memory_limit: str) -> duckdb.DuckDBPyConnection:
