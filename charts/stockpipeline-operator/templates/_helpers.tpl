@@ -40,6 +40,10 @@ the pipelines in it, and their finalizers could then never be removed. */}}
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, update, delete]
+# Only where scaling.detector.autoscaling asks for it, and the cluster has KEDA.
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, create, patch, update, delete]
 # Helm keeps releases in Secrets of the pipeline's namespace.
 - apiGroups: [""]
   resources: [secrets]

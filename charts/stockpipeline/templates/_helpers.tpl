@@ -72,8 +72,9 @@ livenessProbe:
   failureThreshold: 3
 {{- end }}
 
-{{/* A Deployment of one component; takes a dict of root, component, args, and optionally init and after (the
-components that it needs, separated by spaces: the operator names the one that keeps it waiting). */}}
+{{/* A Deployment of one component; takes a dict of root, component, args, replicas (none: an autoscaler owns
+the number), strategy, and optionally init and after (the components that it needs, separated by spaces: the operator
+names the one that keeps it waiting). */}}
 {{- define "stockpipeline.deployment" -}}
 {{- $root := .root -}}
 {{- $settings := index $root.Values .component -}}
@@ -91,13 +92,13 @@ metadata:
   ownerReferences:
     {{- include "stockpipeline.ownerReferences" $root | nindent 4 }}
 spec:
-  replicas: {{ ternary 0 1 $root.Values.suspend }}
+  {{- /* Without a number, an autoscaler owns the field. */}}
+  {{- if or $root.Values.suspend (not (kindIs "invalid" .replicas)) }}
+  replicas: {{ ternary 0 .replicas $root.Values.suspend }}
+  {{- end }}
   revisionHistoryLimit: 2
   progressDeadlineSeconds: {{ $root.Values.progressDeadlineSeconds }}
-  # Each component is a single writer: two producers would number ticks twice, and Kafka fences the older of two
-  # detectors. So an upgrade ends the old pod before it starts the new one.
-  # That is no guarantee where a node is cut off.
-  strategy: {type: Recreate}
+  strategy: {{ toJson .strategy }}
   selector:
     matchLabels:
       {{- include "stockpipeline.selectorLabels" $root | nindent 6 }}

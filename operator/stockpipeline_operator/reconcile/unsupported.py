@@ -23,7 +23,7 @@ NOT_YET: tuple[tuple[str, Asks], ...] = (
         "rules for other than regular sessions",
         lambda spec: any(rule.sessions and MarketSession.REGULAR not in rule.sessions for rule in spec.rules),
     ),
-    ("scaling", lambda spec: spec.scaling != Scaling()),
+    ("scaling.producer", lambda spec: spec.scaling.producer != Scaling().producer),
     ("batch", lambda spec: spec.batch is not None),
     ("store", lambda spec: spec.store is not None),
     ("replicaSync", lambda spec: spec.replica_sync is not None),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stockpipeline.api import PipelineConfig, Resources, Workload, quantity
+from stockpipeline.api import PipelineConfig, Resources, Scaling, Topic, Workload, quantity
 from stockpipeline_operator.helm.chart import Values
 from stockpipeline_operator.reconcile.base import Base
 
@@ -33,6 +33,9 @@ def release_values(config: PipelineConfig, uid: str, base: Base) -> Values:
         asked = _asked(workload, usual, defaults.get(component, {}).get("resources", {}))
         if asked:
             values[component] = asked
+    scaling = _detector_scaling(config)
+    if scaling:
+        values["scaling"] = {"detector": scaling}
     return values
 
 
@@ -69,3 +72,15 @@ def _asked(workload: Workload, usual: Resources, base: Amounts) -> dict[str, Any
     if workload.env:
         asked["env"] = [one.to_wire() for one in workload.env]
     return asked
+
+
+def _detector_scaling(config: PipelineConfig) -> dict[str, Any]:
+    scaling = config.spec.scaling.detector
+    if scaling.autoscaling is not None:
+        kafka = {
+            "bootstrapServers": config.bootstrap_servers,
+            "consumerGroup": config.names.consumer_group,
+            "topic": config.names.topic(Topic.TICKS),
+        }
+        return {"autoscaling": {**scaling.autoscaling.model_dump(by_alias=True), "kafka": kafka}}
+    return {"replicas": scaling.replicas} if scaling != Scaling().detector else {}

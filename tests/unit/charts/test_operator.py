@@ -10,7 +10,7 @@ import pytest
 import yaml
 from helm_python import Chart, HelmValuesError
 
-from stockpipeline_operator.kube.resources import OWNED
+from stockpipeline_operator.kube.resources import OPTIONAL, OWNED
 from stockpipeline_operator.settings import Settings
 
 CHART = Path(__file__).parents[3] / "charts" / "stockpipeline-operator"
@@ -158,7 +158,7 @@ def test_rights_are_named_one_by_one(values: Object) -> None:
     assert "watch" not in verbs["secrets"]
     assert not {"create", "delete"} & verbs["stockpipelines"], "pipelines belong to their users"
     assert {resource.plural for resource in OWNED} <= verbs.keys()
-    allowed = {resource.plural for resource in OWNED} | {
+    allowed = {resource.plural for resource in (*OWNED, *OPTIONAL)} | {
         "stockpipelines", "stockpipelines/status", "stockpipelines/finalizers", "secrets", "pods", "events",
         "customresourcedefinitions", "leases",
     }  # fmt: skip

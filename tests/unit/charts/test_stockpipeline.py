@@ -13,7 +13,7 @@ import yaml
 from helm_python import Chart, HelmValuesError
 
 from stockpipeline_operator.helm.chart import PipelineChart
-from stockpipeline_operator.kube.resources import OWNED
+from stockpipeline_operator.kube.resources import OWNED, owned_type
 
 CHART = Path(__file__).parents[3] / "charts" / "stockpipeline"
 KUBERNETES = "1.34"
@@ -197,8 +197,54 @@ def test_suspend_runs_nothing(suspend: bool, replicas: int) -> None:
     }
 
 
-def test_single_writers_are_replaced_never_doubled() -> None:
-    assert {each["spec"]["strategy"]["type"] for each in deployments(render()).values()} == {"Recreate"}
+def test_producers_are_replaced_never_doubled_and_detectors_one_after_the_other() -> None:
+    found = {name: each["spec"]["strategy"] for name, each in deployments(render()).items()}
+    assert found == {
+        "demo-producer": {"type": "Recreate"},
+        "demo-detector": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+    }
+
+
+def test_detectors_are_as_many_as_asked_for() -> None:
+    found = deployments(render({"scaling": {"detector": {"replicas": 3}}}))
+    assert found["demo-detector"]["spec"]["replicas"] == 3
+    assert found["demo-producer"]["spec"]["replicas"] == 1
+
+
+AUTOSCALING: Object = {
+    "minReplicas": 1,
+    "maxReplicas": 4,
+    "lagRecords": 5000,
+    "kafka": {
+        "bootstrapServers": "kafka:9092",
+        "consumerGroup": "desk.demo.detector",
+        "topic": "desk.demo.ticks",
+    },
+}
+
+
+def test_an_autoscaler_owns_the_number_of_detectors() -> None:
+    objects = render({"scaling": {"detector": {"autoscaling": AUTOSCALING}}})
+    assert "replicas" not in deployments(objects)["demo-detector"]["spec"]
+    (scaler,) = [each for each in objects if each["kind"] == "ScaledObject"]
+    assert owned_type("ScaledObject").api_version == scaler["apiVersion"]
+    spec = scaler["spec"]
+    assert spec["scaleTargetRef"] == {"name": "demo-detector"}
+    assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (1, 4)
+    (trigger,) = spec["triggers"]
+    assert trigger["type"] == "kafka"
+    assert trigger["metadata"] == {
+        **AUTOSCALING["kafka"],
+        "lagThreshold": "5000",
+        "offsetResetPolicy": "earliest",
+    }
+    assert all(isinstance(value, str) for value in trigger["metadata"].values()), "KEDA takes text only"
+
+
+def test_a_suspended_pipeline_has_no_autoscaler_that_would_wake_it() -> None:
+    objects = render({"suspend": True, "scaling": {"detector": {"autoscaling": AUTOSCALING}}})
+    assert deployments(objects)["demo-detector"]["spec"]["replicas"] == 0
+    assert [each for each in objects if each["kind"] == "ScaledObject"] == []
 
 
 @pytest.mark.parametrize(
@@ -209,6 +255,8 @@ def test_single_writers_are_replaced_never_doubled() -> None:
         ({"owner": {"name": "", "uid": ""}}, "owner"),
         ({"logLevel": "loud"}, "logLevel"),
         ({"replicas": 3}, "replicas"),
+        ({"scaling": {"detector": {"replicas": 0, "autoscaling": {}}}}, "replicas"),
+        ({"scaling": {"detector": {"replicas": 1, "autoscaling": {"maxReplicas": 2}}}}, "lagRecords"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(change: Object, word: str) -> None:

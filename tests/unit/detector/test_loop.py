@@ -17,8 +17,8 @@ def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_agai
     intake.take.side_effect = TransactionFailed("a message was refused")
     delivery.seconds_left.return_value = 0.0
     loop = DetectorLoop(
-        consumer, delivery, Mock(), assignment, Mock(), intake, NOT_JUDGED, Mock(), Mock(), Mock(), Mock(),
-        shutdown, NoClosing(),
+        consumer, delivery, Mock(), assignment, Mock(), intake, NOT_JUDGED, Mock(), MagicMock(), Mock(),
+        Mock(), shutdown, NoClosing(),
     )  # fmt: skip
     loop.run()
     delivery.abort.assert_called_once_with()

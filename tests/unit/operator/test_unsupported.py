@@ -21,7 +21,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "sources of the kind yahoo": {"sources": [{"name": "yahoo", "yahoo": {}}]},
     "universe.collect": {"universe": {"collect": {}}},
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
-    "scaling": {"scaling": {"producer": {"replicas": 2}}},
+    "scaling.producer": {"scaling": {"producer": {"replicas": 2}}},
     "batch": {"batch": {}},
     "store": {"store": {}},
     "replicaSync": {"store": {}, "replicaSync": {}},
