@@ -130,7 +130,8 @@ class EarlySignals:
         if self._schedule.is_open and self._committing is None:
             self._producer.begin()
             self._transaction_open = True
-            positions = self._state.write()
+            with self._metrics.stage("produce"):
+                positions = self._state.write()
             metadata = self._consumer.group_metadata()
             self._schedule.closed()
             self._committing = self._background.submit(
@@ -158,8 +159,9 @@ class EarlySignals:
 
     def _commit(self, signals: Batch, positions: dict[int, int], group_metadata: object) -> None:
         """Wait for the signals, then commit; in the thread of the commits."""
-        self._early.wait_for(signals, self._keep_committing)
-        self._producer.commit(self._consumer.topic, positions, group_metadata, self._keep_committing)
+        with self._metrics.stage("commit"):
+            self._early.wait_for(signals, self._keep_committing)
+            self._producer.commit(self._consumer.topic, positions, group_metadata, self._keep_committing)
 
     def _await_commit(self) -> None:
         if self._committing is None:

@@ -1,5 +1,6 @@
 """The detector's main loop: read, detect, commit."""
 
+import gc
 import time
 
 import structlog
@@ -105,7 +106,11 @@ class DetectorLoop:
         """Take ticks in; what they give goes into the open transaction."""
         positions = self._assignment.advanced(self._consumer.positions(self._assignment.active))
         self._delivery.begin()
-        self._delivery.changed(self._intake.take(messages))
+        self._metrics.batch.observe(len(messages))
+        with self._metrics.stage("take"):
+            changed = self._intake.take(messages)
+        self._delivery.changed(changed)
+        self._report.taken(messages[-1])
         self._delivery.processed(positions)
         self._assignment.processed(positions)
 
@@ -141,6 +146,10 @@ class DetectorLoop:
             return
         reason = self._restorer.restore_pending()
         if reason is None:
+            # What was restored stays: the collector, which would stop ticks to look through all of it again
+            # and again, need not know it.
+            gc.collect()
+            gc.freeze()
             self._readiness.fine("state")
         else:
             self._readiness.waiting("state", reason)

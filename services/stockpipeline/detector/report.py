@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
+from confluent_kafka import Message
+
 from stockpipeline.adapters.kafka_client import BrokerConnection
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.detector.assignment import Assignment
@@ -48,6 +50,11 @@ class Report:
         self._metrics = metrics
         self._readiness = readiness
         self._next = 0.0
+        self._arrived_ms = 0
+
+    def taken(self, newest: Message) -> None:
+        """Note the newest message that was taken."""
+        self._arrived_ms = newest.timestamp()[1]
 
     def update(self) -> None:
         """Report, unless that was less than a second ago."""
@@ -57,7 +64,10 @@ class Report:
         self.connection()
         for partition in self._assignment.active:
             self._assignment.grown(partition, self._consumer.known_end(partition))
-        self._metrics.lag.set(self._assignment.lag)
+        lag = self._assignment.lag
+        self._metrics.lag.set(lag)
+        waiting = lag and self._arrived_ms
+        self._metrics.watermark_age.set(max(0.0, time.time() - self._arrived_ms / 1000) if waiting else 0.0)
         states = symbol_states(
             [
                 symbol

@@ -97,10 +97,12 @@ class Transaction:
         """
         if not self.open:
             return
-        positions = self._state.write()
-        self._producer.commit(
-            self._consumer.topic, positions, self._consumer.group_metadata(), self._keep_waiting
-        )
+        with self._metrics.stage("produce"):
+            positions = self._state.write()
+        with self._metrics.stage("commit"):
+            self._producer.commit(
+                self._consumer.topic, positions, self._consumer.group_metadata(), self._keep_waiting
+            )
         self._state.committed()
         now = time.time()
         for signal, arrived_ms in self._signals:

@@ -144,7 +144,14 @@ class BarSeries:
             yield Bar(session, *values)
 
     def __getitem__(self, part: slice) -> "BarSeries":
-        return BarSeries(self.sessions[part], *(getattr(self, field)[part] for field in BAR_FIELDS))
+        columns = (getattr(self, field)[part] for field in BAR_FIELDS)
+        if part.step is not None:
+            return BarSeries(self.sessions[part], *columns)
+        # Bars in a row of a valid series are valid, and a detector that starts cuts thousands.
+        found = object.__new__(BarSeries)
+        found.sessions = self.sessions[part]
+        found.open, found.high, found.low, found.close, found.volume = columns
+        return found
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BarSeries) and self.encode() == other.encode()

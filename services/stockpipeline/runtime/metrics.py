@@ -6,6 +6,7 @@ No metric has a label per symbol: a universe has thousands, and Prometheus keeps
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.context_managers import Timer
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -13,6 +14,10 @@ from prometheus_client.process_collector import ProcessCollector
 _RETURN_BUCKETS = (-0.2, -0.1, -0.05, -0.02, -0.01, -0.005, 0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 # From a broker on the same node (a few ms) over a transaction (100 ms) to a detector that catches up.
 _LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+# A batch has 1,000 ticks at most.
+_BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 999)
+_STAGE_BUCKETS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
 
 def new_registry() -> CollectorRegistry:
@@ -107,6 +112,27 @@ class DetectorMetrics:
             buckets=_LATENCY_BUCKETS,
             registry=registry,
         ).labels(pipeline)
+        self.batch = Histogram(
+            "stockpipeline_detector_batch_records",
+            "Ticks that were taken together, without asking Kafka in between",
+            ["pipeline"],
+            buckets=_BATCH_BUCKETS,
+            registry=registry,
+        ).labels(pipeline)
+        self._stages = Histogram(
+            "stockpipeline_detector_stage_seconds",
+            "Time of the main loop by stage: take (a batch is decoded and evaluated), produce (what a commit "
+            "needs is handed to Kafka's client), commit (until Kafka has committed it)",
+            ["pipeline", "stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=registry,
+        )
+        self.watermark_age = Gauge(
+            "stockpipeline_detector_watermark_age_seconds",
+            "How long ago the newest processed tick came to Kafka; 0 while no tick waits",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
         self.rebalances = Counter(
             "stockpipeline_detector_rebalances_total",
             "Changes of the assigned partitions",
@@ -119,6 +145,10 @@ class DetectorMetrics:
             ["pipeline"],
             registry=registry,
         ).labels(pipeline)
+
+    def stage(self, name: str) -> Timer:
+        """Return a context that measures its block as a stage of the main loop."""
+        return self._stages.labels(self._pipeline, name).time()
 
     def refused(self, reason: str, count: int = 1) -> None:
         """Count ticks that changed nothing; `reason` is one of a fixed set of short names."""

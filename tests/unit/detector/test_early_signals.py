@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from unittest.mock import Mock, call
+from unittest.mock import MagicMock, Mock, call
 
 import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
@@ -24,7 +24,7 @@ def _always() -> bool:
 
 class Parts:
     def __init__(self) -> None:
-        self.kafka, self.metrics, self.state = Mock(), Mock(), Mock()
+        self.kafka, self.metrics, self.state = Mock(), MagicMock(), Mock()
         self.kafka.early.next_batch.return_value = Batch()
         self.state.write.return_value = {0: 8}
         self.clock = 0.0
