@@ -54,6 +54,18 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     pull.add_argument("--accept-fork", action="store_true", help="follow a store that went back or forked")
 
+    serve = add("serve", _serve, "Answer read-only SQL over HTTP on a replica until told to stop.")
+    _add_folder(serve)
+    serve.add_argument(
+        "--listen",
+        type=_address,
+        default=("127.0.0.1", 8081),
+        metavar="HOST:PORT",
+        help="default 127.0.0.1:8081",
+    )
+    serve.add_argument("--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="of a query (30)")
+    serve.add_argument("--memory", default="512MB", metavar="SIZE", help="of all queries together (512MB)")
+
     verify = add("verify", _verify, "Check a replica's current file, or generations in the store.")
     _add_store(verify, required=False)
     _add_folder(verify, required=False)
@@ -142,6 +154,30 @@ def _pull(arguments: argparse.Namespace) -> int:
         accept_fork=arguments.accept_fork,
     )
     return 0 if good else 1
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from stockpipeline.runtime.settings import grace_seconds
+    from stockpipeline.runtime.shutdown import Shutdown
+    from stockpipeline.store.query import Limits, QueryService
+    from stockpipeline.store.sql_endpoint import SqlEndpoint
+
+    limits = Limits(seconds=arguments.timeout, memory=arguments.memory)
+    endpoint = SqlEndpoint(QueryService(arguments.dir, limits), arguments.listen)
+    shutdown = Shutdown(grace_seconds())
+    shutdown.install()
+    endpoint.start()
+    host, port = endpoint.address
+    text = (
+        json.dumps({"ok": True, "host": host, "port": port})
+        if arguments.json
+        else f"http://{host}:{port}/query"
+    )
+    print(text, flush=True)
+    while not shutdown.requested:
+        shutdown.wait(3600)
+    endpoint.stop()
+    return 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -317,6 +353,13 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
     return seconds
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host, int(port)
 
 
 def _moment(text: str) -> int:

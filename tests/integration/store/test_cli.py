@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +108,19 @@ def test_following_pulls_what_comes_and_ends_when_told(world: World) -> None:
         assert json.loads(follower.stdout.readline())["generation"] == 3
         follower.send_signal(signal.SIGTERM)
         assert follower.wait(30) == 0
+
+
+def test_serving_answers_sql_and_ends_when_told(world: World) -> None:
+    world.publish_and_pull()
+    command = [
+        sys.executable, "-m", "stockpipeline.cli", "replica", "serve", "--dir", str(world.replica),
+        "--listen", "127.0.0.1:0", "--json",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = json.loads(server.stdout.readline())["port"]
+        query = urllib.parse.urlencode({"sql": "SELECT count(*) AS n FROM bars"})
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/query?{query}") as response:
+            assert json.load(response)["rows"] == [[200]]
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
