@@ -30,6 +30,8 @@ from stockpipeline.store.query import (
 
 ARROW = "application/vnd.apache.arrow.stream"
 _MAX_BODY_BYTES = 1024 * 1024
+# DuckDB's sums of integers are decimals. What JSON has no notation for, such as nanoseconds, is text.
+_JSON = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 _STATUS: dict[type[Exception], HTTPStatus] = {
     RefusedStatement: HTTPStatus.FORBIDDEN,
     FailedQuery: HTTPStatus.BAD_REQUEST,
@@ -154,15 +156,20 @@ class SqlEndpoint:
 
 def _as_json(answer: Answer) -> bytes:
     columns = [{"name": field.name, "type": str(field.type)} for field in answer.table.schema]
-    values = [column.to_pylist() for column in answer.table.columns]
-    return msgspec.json.encode(
-        {
-            "generation": answer.generation,
-            "lagSeconds": answer.lag_seconds if answer.lag_seconds != float("inf") else None,
-            "columns": columns,
-            "rows": list(zip(*values, strict=True)),
-        }
-    )
+    try:
+        values = [column.to_pylist() for column in answer.table.columns]
+        return _JSON.encode(
+            {
+                "generation": answer.generation,
+                "lagSeconds": answer.lag_seconds if answer.lag_seconds != float("inf") else None,
+                "columns": columns,
+                "rows": list(zip(*values, strict=True)),
+            }
+        )
+    except (OverflowError, ValueError, TypeError) as error:
+        raise FailedQuery(
+            f"the result has no form in JSON: {error}; ask for Arrow, or cast it to VARCHAR"
+        ) from error
 
 
 def _failure(status: HTTPStatus, name: str, message: str) -> Response:

@@ -21,16 +21,23 @@ Post = Callable[..., tuple[int, Any]]
 LIMITS = Limits(seconds=1.0, memory="64MB", result_bytes=1_000_000, at_once=2)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """One for all tests here: asking changes nothing."""
+    made = World(tmp_path_factory.mktemp("sql"))
+    made.publish_and_pull()
+    return made
+
+
+@pytest.fixture(scope="module")
 def endpoint(world: World) -> Iterator[SqlEndpoint]:
-    world.publish_and_pull()
     served = SqlEndpoint(QueryService(world.replica, LIMITS), ("127.0.0.1", 0))
     served.start()
     yield served
     served.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def post(endpoint: SqlEndpoint) -> Post:
     host, port = endpoint.address
 
@@ -60,28 +67,42 @@ def test_answers_are_of_one_generation_and_follow_swaps(world: World, post: Post
 
 
 def test_values_keep_their_meaning(post: Post) -> None:
-    sql = "SELECT session, symbol, 'nan'::DOUBLE AS nothing, NULL AS none FROM bars WHERE symbol = ? LIMIT 1"
+    sql = (
+        "SELECT session, symbol, 'nan'::DOUBLE AS nothing, NULL AS none FROM bars WHERE symbol = ?"
+        " ORDER BY session LIMIT 1"
+    )
     status, said = post(sql, parameters=["S0001"])
     assert status == 200
     assert [column["name"] for column in said["columns"]] == ["session", "symbol", "nothing", "none"]
     assert said["rows"] == [["2024-01-02", "S0001", None, None]]
 
 
-def test_arrow_is_a_stream_of_the_whole_result(post: Post) -> None:
+def test_values_without_a_form_in_json_are_told_and_come_by_arrow(post: Post) -> None:
+    sql = "SELECT INTERVAL 1 MONTH AS span, '2020-01-01 00:00:00'::TIMESTAMP_NS AS at, 1::HUGEINT AS large"
+    status, said = post(sql)
+    assert (status, said["rows"]) == (200, [[[1, 0, 0], "2020-01-01 00:00:00", 1]])
+
+    status, said = post("SELECT DATE '99999-01-01' AS far")
+    assert (status, said["error"]) == (400, "FailedQuery")
+    assert "Arrow" in said["message"]
+    assert post("SELECT DATE '99999-01-01' AS far", accept=ARROW)[0] == 200
+
+
+def test_arrow_is_a_stream_of_the_whole_result(world: World, post: Post) -> None:
     status, body = post("SELECT symbol, close FROM bars ORDER BY symbol", accept=ARROW)
     assert status == 200
     table = pa.ipc.open_stream(body).read_all()
-    assert (table.num_rows, table.column_names) == (200, ["symbol", "close"])
+    assert (table.num_rows, table.column_names) == (world.sums[world.day][0], ["symbol", "close"])
 
 
-def test_a_get_and_readiness(endpoint: SqlEndpoint) -> None:
+def test_a_get_and_readiness(world: World, endpoint: SqlEndpoint) -> None:
     host, port = endpoint.address
     query = urllib.parse.urlencode({"sql": "SELECT count(*) AS n FROM bars"})
     with urllib.request.urlopen(f"http://{host}:{port}/query?{query}") as response:
-        assert json.load(response)["rows"] == [[200]]
-        assert response.headers["X-Generation"] == "1"
+        assert json.load(response)["rows"] == [[world.sums[world.day][0]]]
+        assert response.headers["X-Generation"] == str(world.day)
     with urllib.request.urlopen(f"http://{host}:{port}/readyz") as response:
-        assert json.load(response)["generation"] == 1
+        assert json.load(response)["generation"] == world.day
 
 
 @pytest.mark.parametrize(
@@ -115,6 +136,12 @@ def test_statements_that_do_not_read_are_refused(post: Post, sql: str) -> None:
         "SELECT * FROM glob('/*')",
         "SELECT * FROM read_parquet('http://127.0.0.1:1/x.parquet')",
         "SELECT * FROM sqlite_scan('/tmp/x', 't')",
+        "SELECT * FROM parquet_metadata('/etc/passwd')",
+        "SELECT * FROM query('DELETE FROM bars')",
+        "SELECT * FROM duckdb_secrets()",
+        "EXPLAIN ANALYZE DELETE FROM bars",
+        "EXPLAIN ANALYZE COPY bars TO '/tmp/stolen.csv'",
+        "EXPLAIN ANALYZE SET threads = 100",
         "SELECT * FROM endpoint",
         "SELECT * FROM nothing",
         "SELEC",
@@ -148,4 +175,5 @@ def test_bad_requests_and_old_data_are_told(world: World, post: Post) -> None:
     status = world.puller.folder.status()
     world.puller.folder.set_status(type(status)(fresh_ms=1))
     found, said = post("SELECT 1", maxLagSeconds=60)
+    world.puller.folder.set_status(status)
     assert (found, said["error"]) == (503, "TooStale")
