@@ -73,13 +73,14 @@ lint: dev ## Style, types, import layers
 fmt: dev ## Format the code
 	@$(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format .
 
-generate: dev ## Write the generated files: the CRD, the catalogue of indicators, the exchanges' hours
+generate: dev ## Write the generated files: the CRD, catalogues, the exchanges' hours, docs/metrics.md
 	@$(VENV)/bin/python -m stockpipeline.api.crd >build/crd.yaml
 	@mv build/crd.yaml charts/stockpipeline-operator/templates/crd.yaml
 	@$(VENV)/bin/python -m stockpipeline.indicators.generate_catalog >build/talib_catalog.json
 	@mv build/talib_catalog.json services/stockpipeline/indicators/talib_catalog.json
 	@$(VENV)/bin/python -m stockpipeline.market.generate_exchange_hours >build/exchange_hours.json
 	@mv build/exchange_hours.json services/stockpipeline/market/exchange_hours.json
+	@$(VENV)/bin/python -m observability.generate
 
 lock: dev ## Pin the versions of all Python packages anew
 	@requirements/lock.sh

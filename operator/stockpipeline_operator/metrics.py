@@ -1,6 +1,6 @@
 """What the operator measures of itself."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -38,14 +38,24 @@ class OperatorMetrics:
         self._pipelines = Gauge(
             f"{_PREFIX}pipelines", "Pipelines by condition.", ["condition", "status"], registry=registry
         )
+        self._conditions = Gauge(
+            f"{_PREFIX}pipeline_condition",
+            "A condition of a pipeline's status: 1 true, 0 false; not there while it is unknown. "
+            "Not `namespace`, which Prometheus sets to the operator's own.",
+            ["pipeline_namespace", "pipeline", "condition"],
+            registry=registry,
+        )
 
     def helm_operation(self, operation: str, result: str) -> None:
         """Count one change of a release; the result is success or error."""
         self.helm_operations.labels(operation, result).inc()
 
-    def show_pipelines(self, conditions: Iterable[Mapping[str, str]]) -> None:
-        """Show how many pipelines have each condition; one mapping type → status for each pipeline."""
+    def show_pipelines(self, conditions: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
+        """Show the conditions (type → status) of each pipeline (namespace, name)."""
         self._pipelines.clear()
-        for pipeline in conditions:
-            for condition, status in pipeline.items():
+        self._conditions.clear()
+        for (namespace, name), statuses in conditions.items():
+            for condition, status in statuses.items():
                 self._pipelines.labels(condition, status).inc()
+                if status != "Unknown":
+                    self._conditions.labels(namespace, name, condition).set(status == "True")

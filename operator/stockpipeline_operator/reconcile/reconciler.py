@@ -124,10 +124,10 @@ class Reconciler:
             again.append(max(0.0, (work.desired.session_closes - self._tools.now()).total_seconds()))
         return min(again, default=None)
 
-    def condition_statuses(self) -> list[dict[str, str]]:
+    def condition_statuses(self) -> dict[Key, dict[str, str]]:
         """For each known pipeline: condition type → status."""
         with self._lock:
-            return list(self._conditions.values())
+            return dict(self._conditions)
 
     def _step(self, work: Work) -> Rest:
         chosen = False

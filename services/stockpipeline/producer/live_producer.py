@@ -39,6 +39,7 @@ class LiveProducer:
         self._session_kind = SessionKind(self._calendar)
         self._metrics = SourceMetrics(frame.registry, frame.config.name)
         self._symbols = frame.config.spec.universe.symbols
+        frame.metrics.session_open.set_function(lambda: self._calendar.session_of(wall_ms()) is not None)
 
     def produce(self) -> None:
         """Wait for topics and Secrets, find out what was sent last, produce.

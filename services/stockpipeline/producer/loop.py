@@ -50,10 +50,13 @@ class ProducerLoop:
             KafkaFatal: Kafka refused a tick for good: start the process anew.
         """
         self._metrics.exhausted.set(0)
+        # The replay's clock leaves out what is between sessions.
+        self._metrics.session_open.set(1)
         started = time.monotonic()
         if self._send_all(after):
             seconds = round(time.monotonic() - started, 1)
             self._metrics.exhausted.set(1)
+            self._metrics.session_open.set(0)
             _log.info("the source has no more ticks", ticks=self._sent, seconds=seconds)
         while self._look(_WAIT_SECONDS):
             pass

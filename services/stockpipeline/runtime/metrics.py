@@ -64,6 +64,12 @@ class ProducerMetrics:
             ["pipeline"],
             registry=registry,
         ).labels(pipeline)
+        self.session_open = Gauge(
+            "stockpipeline_producer_session_open",
+            "1 while ticks are to be expected: the exchange has a regular session, or the replay plays",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
 
     def sent(self, source: str, count: int) -> None:
         """Count ticks of a source that were handed to Kafka."""
@@ -83,7 +89,7 @@ class DetectorMetrics:
         ).labels(pipeline)
         self._refused = Counter(
             "stockpipeline_detector_refused_ticks_total",
-            "Ticks that changed nothing: malformed (they are in the dead-letter topic), late or duplicate",
+            "Ticks that changed nothing, by reason: as dead letters, and late, duplicate, outside-session",
             ["pipeline", "reason"],
             registry=registry,
         )
@@ -101,7 +107,8 @@ class DetectorMetrics:
         ).labels(pipeline)
         self._symbols = Gauge(
             "stockpipeline_detector_symbols",
-            "Symbols of the assigned partitions by state: ready, warming or stale",
+            "Symbols of the assigned partitions: ready, warming (too few bars to signal), or stale (no tick "
+            "for a whole session in which others traded)",
             ["pipeline", "state"],
             registry=registry,
         )

@@ -97,6 +97,20 @@ def test_all_ticks_are_sent_and_then_it_idles() -> None:
     assert parts.readiness.ready
 
 
+def test_a_replay_is_open_while_it_plays() -> None:
+    parts = Parts(FakeKafka())
+    seen: set[tuple[float | None, float | None]] = set()
+
+    def look() -> bool:
+        seen.add((parts.metric("exhausted"), parts.metric("session_open")))
+        return parts.metric("exhausted") == 1
+
+    parts.kafka.unacknowledged = 1  # it has all ticks, and has yet to acknowledge one
+    parts.stop_when(lambda: look() or bool(seen and setattr(parts.kafka, "unacknowledged", 0)))
+    parts.loop.run({})
+    assert seen == {(0, 1), (1, 0)}
+
+
 def test_it_goes_on_after_the_numbers_that_were_sent() -> None:
     parts = Parts(FakeKafka())
     parts.stop_when(lambda: parts.metric("exhausted") == 1)
