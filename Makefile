@@ -74,7 +74,7 @@ fmt: dev ## Format the code
 	@$(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format .
 
 generate: dev ## Write the generated files: the CRD, catalogues, the exchanges' hours, docs/metrics.md
-	@$(VENV)/bin/python -m stockpipeline.api.crd >build/crd.yaml
+	@{ echo '{{- if .Values.crd.install }}'; $(VENV)/bin/python -m stockpipeline.api.crd; echo '{{- end }}'; } >build/crd.yaml
 	@mv build/crd.yaml charts/stockpipeline-operator/templates/crd.yaml
 	@$(VENV)/bin/python -m stockpipeline.indicators.generate_catalog >build/talib_catalog.json
 	@mv build/talib_catalog.json services/stockpipeline/indicators/talib_catalog.json

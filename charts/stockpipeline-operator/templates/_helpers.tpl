@@ -12,6 +12,25 @@ app.kubernetes.io/part-of: stockpipeline
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{/* Of what belongs to the cluster: another release may have the same name in another namespace. */}}
+{{- define "operator.clusterName" -}}
+{{ .Release.Namespace }}:{{ .Release.Name }}
+{{- end }}
+
+{{/* The TCP ports that the operator connects to, as JSON: the API server's, those of its defaults, and others. */}}
+{{- define "operator.ports" -}}
+{{- $ports := list 443 6443 }}
+{{- range splitList "," .Values.defaults.kafka.bootstrapServers }}
+{{- $ports = append $ports (splitList ":" . | last | int) }}
+{{- end }}
+{{- $redis := urlParse .Values.defaults.redis.url }}
+{{- $ports = append $ports (contains ":" $redis.host | ternary (splitList ":" $redis.host | last) "6379" | int) }}
+{{- range .Values.networkPolicy.egress.ports }}
+{{- $ports = append $ports (int .) }}
+{{- end }}
+{{- toJson $ports }}
+{{- end }}
+
 {{/* What the operator may do with pipelines. Needed in the whole cluster: a Role goes with its namespace before
 the pipelines in it, and their finalizers could then never be removed. */}}
 {{- define "operator.pipelineRules" -}}

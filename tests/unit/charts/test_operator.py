@@ -38,8 +38,8 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
 Object = dict[str, Any]
 
 
-def render_all(values: Object | None = None) -> list[Object]:
-    manifests = Chart.load(CHART).render(VALUES | (values or {}), name=NAME, namespace=NAMESPACE)
+def render_all(values: Object | None = None, namespace: str = NAMESPACE) -> list[Object]:
+    manifests = Chart.load(CHART).render(VALUES | (values or {}), name=NAME, namespace=namespace)
     return [found for text in manifests.values() for found in yaml.safe_load_all(text) if found]
 
 
@@ -47,9 +47,9 @@ def is_hook(found: Object) -> bool:
     return "helm.sh/hook" in found["metadata"].get("annotations", {})
 
 
-def render(values: Object | None = None) -> list[Object]:
+def render(values: Object | None = None, namespace: str = NAMESPACE) -> list[Object]:
     """What is installed; not what runs afterwards."""
-    return [found for found in render_all(values) if not is_hook(found)]
+    return [found for found in render_all(values, namespace) if not is_hook(found)]
 
 
 def of_kind(objects: list[Object], kind: str) -> list[Object]:
@@ -167,7 +167,8 @@ def test_rights_are_named_one_by_one(values: Object) -> None:
 
 def test_a_list_of_namespaces_limits_the_rights_to_them() -> None:
     objects = render({"watchNamespaces": ["desk", "lab"]})
-    (everywhere,) = [one for one in of_kind(objects, "ClusterRole") if one["metadata"]["name"] == NAME]
+    name = f"{NAMESPACE}:{NAME}"
+    (everywhere,) = [one for one in of_kind(objects, "ClusterRole") if one["metadata"]["name"] == name]
     resources = {resource for rule in everywhere["rules"] for resource in rule["resources"]}
     assert resources == {"stockpipelines", "stockpipelines/status", "stockpipelines/finalizers"}
     for role in of_kind(objects, "Role"):
@@ -175,6 +176,49 @@ def test_a_list_of_namespaces_limits_the_rights_to_them() -> None:
     assert {each["metadata"]["namespace"] for each in of_kind(objects, "RoleBinding")} == {
         "desk", "lab", NAMESPACE,
     }  # fmt: skip
+
+
+def test_two_installations_in_one_cluster_share_no_object() -> None:
+    """Also under the same name, and each with its own Lease."""
+
+    def identities(values: Object, namespace: str) -> set[tuple[str, str, str]]:
+        return {
+            (one["kind"], one["metadata"]["name"], one["metadata"].get("namespace", ""))
+            for one in render(values, namespace)
+            if one["kind"] in ("ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition")
+            or "namespace" in one["metadata"]
+        }
+
+    first = identities({"watchNamespaces": ["desk"]}, NAMESPACE)
+    second = identities({"watchNamespaces": ["lab"], "crd": {"install": False}}, "elsewhere")
+    assert ("Role", f"{NAME}-lease", NAMESPACE) in first
+    assert ("Role", f"{NAME}-lease", "elsewhere") in second
+    assert not first & second
+
+
+def ports(rules: list[Object]) -> set[tuple[str, Any]]:
+    return {(port["protocol"], port["port"]) for rule in rules for port in rule["ports"]}
+
+
+def test_the_operator_reaches_and_is_reached_at_what_it_needs_only() -> None:
+    values = {
+        "defaults": {
+            "kafka": {"bootstrapServers": "one:9092,two:19092"},
+            "redis": {"url": "rediss://redis.example/0"},
+        },
+        "networkPolicy": {"enabled": True, "egress": {"enabled": True, "ports": [29092]}},
+    }
+    (policy,) = of_kind(render(values), "NetworkPolicy")
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert ports(policy["spec"]["ingress"]) == {("TCP", "metrics")}
+    assert ports(policy["spec"]["egress"]) == {
+        ("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443), ("TCP", 9092), ("TCP", 19092), ("TCP", 6379),
+        ("TCP", 29092),
+    }  # fmt: skip
+    values["networkPolicy"]["egress"]["enabled"] = False
+    (policy,) = of_kind(render(values), "NetworkPolicy")
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    assert "egress" not in policy["spec"]
 
 
 @pytest.mark.parametrize(
