@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import uuid
-from pathlib import Path
 
 import kopf
 import structlog
@@ -55,7 +54,6 @@ _log = structlog.get_logger()
 
 def main() -> int:
     """Run until SIGTERM or SIGINT, or until the Lease is lost; with `let-go`, until that is done."""
-    _take_name()
     logs.configure(component="operator")
     # One line for each event of each watch; what they lead to is logged where it is done.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
@@ -82,7 +80,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     fence = Fence()
     client = KubeClient(info, connections=settings.workers + 1, before_write=fence.check)
     chart = PipelineChart(settings.chart)
-    releases = HelmReleases(client, metrics.helm_operation, fence.check)
+    releases = HelmReleases(client, metrics.helm_operation)
     queue: WorkQueue[Key] = WorkQueue()
     freshness = FreshnessProbe(readings.read, queue.add, utc_now)
     tools = Tools(
@@ -174,17 +172,6 @@ def _end_at_once() -> None:
     """Leave nothing running that may still write: Kubernetes starts the process again, as a stand-by."""
     logging.shutdown()
     os._exit(1)
-
-
-def _take_name() -> None:
-    """Start again under the program's own name, where the interpreter was called by another.
-
-    Helm signs the fields that it owns (managedFields) with the name a program is called by. It must not be
-    the name of a Python interpreter: another interpreter would be a second owner of every field.
-    """
-    if Path(sys.orig_argv[0]).name != PROGRAM:
-        name = Path(sys.executable).with_name(PROGRAM)
-        os.execv(sys.executable, [str(name), "-m", "stockpipeline_operator.main", *sys.argv[1:]])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import Any
 import helm_python
 import yaml
 
+from stockpipeline_operator.helm.revision import chart_record, manifest_of
+
 Values = dict[str, Any]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -20,6 +22,7 @@ class PipelineChart:
 
     def __init__(self, directory: Path, identity: str | None = None) -> None:
         self.handle = helm_python.Chart.load(directory)
+        self.record = chart_record(directory)
         self.defaults: Values = self.handle.values or {}
         self.identity = identity or _directory_digest(directory)
 
@@ -33,8 +36,11 @@ class PipelineChart:
 
     def render(self, values: Values, name: str, namespace: str) -> tuple[dict[str, Any], ...]:
         """The objects that an install or upgrade with these values makes."""
-        files = self.handle.render(values, name=name, namespace=namespace)
-        return tuple(found for _, text in sorted(files.items()) for found in parse_manifest(text))
+        return parse_manifest(self.manifest(values, name, namespace))
+
+    def manifest(self, values: Values, name: str, namespace: str) -> str:
+        """The same as one text of YAML documents."""
+        return manifest_of(self.handle.render(values, name=name, namespace=namespace))
 
 
 def parse_manifest(text: str) -> tuple[dict[str, Any], ...]:

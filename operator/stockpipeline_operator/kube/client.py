@@ -166,12 +166,20 @@ class KubeClient:
         with suppress(NotFound):
             self._request("DELETE", path)
 
-    def apply(self, path: str, body: Object, field_manager: str, *, dry_run: bool = False) -> Object:
-        """Server-side apply, taking over fields that others have changed; return the object as it is then.
+    def apply(
+        self, path: str, body: Object, field_manager: str, *, force: bool = True, dry_run: bool = False
+    ) -> Object:
+        """Server-side apply; return the object as it is then.
 
-        With `dry_run` nothing is stored, but all is checked and filled in.
+        With `force`, fields that others have changed are taken over. With `dry_run` nothing is stored, but
+        all is checked and filled in.
+
+        Raises:
+            Conflict: without `force`, others have changed some of the fields.
         """
-        query = {"fieldManager": field_manager, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+        query = {"fieldManager": field_manager, "force": "true" if force else "false"}
+        if dry_run:
+            query["dryRun"] = "All"
         return self._request("PATCH", path, query=query, body=body, content_type=APPLY_PATCH)
 
     def _request(self, method: str, path: str, *, accept: str = _JSON, **details: Any) -> Object:

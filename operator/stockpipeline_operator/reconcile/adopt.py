@@ -1,26 +1,11 @@
 """Server-side apply of an object of a release, as Helm would do it."""
 
 from stockpipeline_operator.helm.releases import field_manager
+from stockpipeline_operator.helm.revision import marked
 from stockpipeline_operator.kube.client import KubeClient, Object
 from stockpipeline_operator.kube.resources import owned_type
 
-
-def marked(wanted: Object, namespace: str, release: str) -> Object:
-    """An object as the chart made it, with the marks by which Helm knows its objects."""
-    metadata = wanted["metadata"]
-    return {
-        **wanted,
-        "metadata": {
-            **metadata,
-            "namespace": namespace,
-            "labels": {**metadata.get("labels", {}), "app.kubernetes.io/managed-by": "Helm"},
-            "annotations": {
-                **metadata.get("annotations", {}),
-                "meta.helm.sh/release-name": release,
-                "meta.helm.sh/release-namespace": namespace,
-            },
-        },
-    }
+__all__ = ["apply", "marked"]
 
 
 def apply(client: KubeClient, wanted: Object) -> Object:

@@ -21,7 +21,7 @@ from stockpipeline.api import (
 )
 from stockpipeline.market.exchange_hours import ExchangeHours
 from stockpipeline_operator.helm.chart import Values
-from stockpipeline_operator.helm.releases import Ingredients
+from stockpipeline_operator.helm.ingredients import Ingredients
 from stockpipeline_operator.kube.client import Object
 from stockpipeline_operator.reconcile.base import Base
 from stockpipeline_operator.reconcile.problems import find_problems

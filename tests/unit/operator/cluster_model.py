@@ -20,13 +20,8 @@ from stockpipeline.api import FINALIZER
 from stockpipeline_operator.freshness.probe import FreshnessProbe
 from stockpipeline_operator.freshness.readings import NoReading, Reading
 from stockpipeline_operator.helm import storage
-from stockpipeline_operator.helm.releases import (
-    MAX_HISTORY,
-    FieldConflict,
-    HelmFailure,
-    Ingredients,
-    field_manager,
-)
+from stockpipeline_operator.helm.ingredients import Ingredients
+from stockpipeline_operator.helm.releases import MAX_HISTORY, FieldConflict, HelmFailure, field_manager
 from stockpipeline_operator.kafka_topics import KafkaUnreachable
 from stockpipeline_operator.kube.client import ApiError, Conflict, NotFound
 from stockpipeline_operator.metrics import OperatorMetrics

@@ -2,42 +2,8 @@
 
 from __future__ import annotations
 
-from stockpipeline_operator.helm.config_cache import ConfigCache
 from stockpipeline_operator.reconcile.contents import Part, Revisions
 from stockpipeline_operator.reconcile.state import ObjectRef, Release, ReleaseStatus
-
-
-class Config:
-    closed = False
-
-    def __init__(self, namespace: str) -> None:
-        self.namespace = namespace
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def test_configurations_that_were_not_used_for_longest_are_closed() -> None:
-    made: list[Config] = []
-
-    def make(namespace: str) -> Config:
-        made.append(Config(namespace))
-        return made[-1]
-
-    cache = ConfigCache(make, limit=2)
-    for namespace in ("a", "b", "a", "c", "a"):
-        with cache.use(namespace):
-            pass
-    assert [(one.namespace, one.closed) for one in made] == [("a", False), ("b", True), ("c", False)]
-
-
-def test_a_configuration_in_use_stays_open() -> None:
-    cache = ConfigCache(Config, limit=1)
-    with cache.use("a") as first, cache.use("b") as second:
-        with cache.use("a") as again:
-            assert again is first
-        assert (first.closed, second.closed) == (False, False)
-    assert second.closed is not first.closed
 
 
 class Releases:
