@@ -123,6 +123,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     try:
         if not leader.acquire(stop):
             return 0
+        metrics.watch_age.set_function(owned.silent_seconds)
         owned.start(_WATCH_PATIENCE_SECONDS)
         workers.start()
         resync.start()

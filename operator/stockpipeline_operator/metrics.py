@@ -35,6 +35,11 @@ class OperatorMetrics:
         self.leading = Gauge(
             f"{_PREFIX}leading", "1 in the process that holds the Lease and works, else 0.", registry=registry
         )
+        self.watch_age = Gauge(
+            f"{_PREFIX}watch_age_seconds",
+            "Seconds since the most silent watch of owned objects heard anything; it does every minute.",
+            registry=registry,
+        )
         self._pipelines = Gauge(
             f"{_PREFIX}pipelines", "Pipelines by condition.", ["condition", "status"], registry=registry
         )
