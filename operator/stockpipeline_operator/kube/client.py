@@ -14,10 +14,12 @@ from stockpipeline_operator.kube.credentials import Authorization
 Object = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-_CONNECT_SECONDS, _READ_SECONDS = 5.0, 30.0
+_CONNECT_SECONDS, _READ_SECONDS = 5.0, 15.0
 _PAGE = 500
 # A 429 or 503 is an answer: the pass is retried, and its message is worth showing.
-_READS = urllib3.Retry(total=2, redirect=0, status=0, backoff_factor=0.1, respect_retry_after_header=False)
+_READS = urllib3.Retry(
+    total=2, read=1, redirect=0, status=0, backoff_factor=0.1, respect_retry_after_header=False
+)
 # A write that goes out later than it was allowed to could meet that of another leader.
 _WRITES = urllib3.Retry(total=0)
 _JSON = "application/json"
@@ -210,6 +212,8 @@ class KubeClient:
         try:
             return self._pool.request(method, url, body=data, headers=headers, **options)
         except urllib3.exceptions.HTTPError as error:
+            # The connections that wait in the pool may be as dead as this one, and each would cost a timeout.
+            self._pool.clear()
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> ApiUnreachable:

@@ -18,6 +18,8 @@ from stockpipeline_operator.leadership.election import (
 from stockpipeline_operator.leadership.fence import Fence, monotonic
 
 _log = structlog.get_logger()
+# Between two attempts to renew, of which the first has failed: several must fit before the deadline.
+_RETRY_SECONDS = 0.2
 
 
 class Leader:
@@ -82,7 +84,7 @@ class Leader:
                     _log.error("lost the Lease", lease=f"{self._namespace}/{self._name}")
                     self._lost()
                     return
-                if self._stop.wait(LOOK_EVERY):
+                if self._stop.wait(_RETRY_SECONDS):
                     return
 
     def _attempt(self, action: Callable[[], bool]) -> bool:

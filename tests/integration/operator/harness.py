@@ -253,6 +253,7 @@ class Operator(ServerProcess):
         redis: str,
         namespaces: str = "",
         instance: str = "operator",
+        resync_seconds: int = 30,
         after_kill: Callable[[], None] = lambda: None,
         chart: Path = REPO / "charts" / "stockpipeline",
         tag: str = "test",
@@ -271,6 +272,7 @@ class Operator(ServerProcess):
             "STOCKPIPELINE_OPERATOR_REDIS_URL": redis,
             "STOCKPIPELINE_OPERATOR_DELETION_DEADLINE_SECONDS": DELETION_DEADLINE_SECONDS,
             "STOCKPIPELINE_OPERATOR_NAMESPACES": namespaces,
+            "STOCKPIPELINE_OPERATOR_RESYNC_SECONDS": resync_seconds,
             "STOCKPIPELINE_OPERATOR_LEASE": f"{OPERATOR_NAMESPACE}/{kubeconfig.stem}",
         }
         arguments = ["env", *(f"{name}={value}" for name, value in variables.items()), str(PROGRAM)]

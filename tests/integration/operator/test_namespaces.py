@@ -41,6 +41,24 @@ def test_it_serves_its_namespaces_and_no_others(cluster: Cluster, limited: Opera
     assert "finalizers" not in cluster.pipeline("theirs", "elsewhere")["metadata"]
 
 
+def test_two_installations_work_side_by_side(
+    cluster: Cluster, limited: Operator, kafka: str, redis: str, tmp_path: Path
+) -> None:
+    kubeconfig = install_rights(cluster, tmp_path, "another", ["elsewhere"])
+    another = Operator(kubeconfig, tmp_path, kafka, redis, namespaces="elsewhere", instance="another")
+    for namespace in ("desk", "elsewhere"):
+        cluster.apply(pipeline("beside", namespace=namespace))
+    limited.start()
+    another.start()
+    try:
+        for namespace in ("desk", "elsewhere"):
+            cluster.settled("beside", namespace=namespace)
+        assert (cluster.leader("limited"), cluster.leader("another")) == ("operator", "another")
+    finally:
+        limited.stop()
+        another.stop()
+
+
 def test_rights_that_go_before_the_pipeline_do_not_hold_its_deletion(
     cluster: Cluster, limited: Operator
 ) -> None:

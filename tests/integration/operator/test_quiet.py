@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import yaml
+
+from stockpipeline_operator.kube.resources import CONFIG_MAP, EVENT
 from tests.audit import Request
 from tests.integration.api_server import OPERATOR_NAMESPACE
 from tests.integration.operator.harness import OPERATOR_NAME, Cluster, Operator, eventually, pipeline
@@ -52,3 +58,17 @@ def test_the_rights_of_the_chart_are_enough(cluster: Cluster, operator: Operator
     refused = [one for one in asked(cluster) if one.status == 403]
     # In a namespace that is being deleted nothing can be created: that answer has the same code.
     assert [one for one in refused if one.verb != "create"] == []
+
+
+def test_no_credential_is_told(cluster: Cluster, operator: Operator, rights: Path) -> None:
+    """Neither the operator's own nor what lies in Secrets, at the most talkative level too."""
+    cluster.server.kubectl("create", "secret", "generic", "treasure", "--from-literal=key=xyzzy-plugh-4711")
+    cluster.apply(pipeline("discreet", kafka={"bootstrapServers": "127.0.0.1:1"}))
+    cluster.has_reason("discreet", "KafkaUnreachable")
+    told = operator.log.read_text() + operator.read("/metrics")[1] + operator.read("/readyz")[1]
+    told += json.dumps(cluster.pipeline("discreet").get("status"))
+    for kind in (EVENT, CONFIG_MAP):
+        told += json.dumps(list(cluster.client.list(kind.path("default"))))
+    token = yaml.safe_load(rights.read_text())["users"][0]["user"]["token"]
+    for secret in (token, token.split(".")[2], "xyzzy-plugh-4711"):
+        assert secret not in told
