@@ -25,6 +25,8 @@ from stockpipeline_operator.reconcile.reconciler import Key
 _log = structlog.get_logger()
 _WATCH_SECONDS = 300
 _SILENCE_SECONDS = 90.0
+# An installation, or a rollout, is a dozen events in a row: one pass looks at all of them.
+_GATHER_SECONDS = 0.3
 
 
 class OwnedWatch:
@@ -102,7 +104,8 @@ class OwnedWatch:
             metadata = event["object"]["metadata"]
             watch.version, watch.heard = metadata["resourceVersion"], time.monotonic()
             if event["type"] != "BOOKMARK":
-                self._queue.add((metadata["namespace"], metadata["labels"][PIPELINE_LABEL]))
+                key = (metadata["namespace"], metadata["labels"][PIPELINE_LABEL])
+                self._queue.add_after(key, _GATHER_SECONDS)
 
 
 class _Watch:

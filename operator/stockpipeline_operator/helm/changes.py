@@ -13,6 +13,8 @@ A kill in between leaves a `pending-*` revision, which the next pass frees. Besi
 """
 
 import datetime
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -25,6 +27,8 @@ from stockpipeline_operator.kube.resources import SECRET, owned_type
 FIELD_MANAGER = "stockpipeline-operator"
 MAX_HISTORY = 5
 _DEPLOYED = "deployed"
+# The pass that made a revision goes on to compare the live objects with it.
+_MOST_RECENT = 32
 
 
 class FieldsTaken(Conflict):
@@ -36,6 +40,13 @@ class ReleaseChanges:
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
+        self._recent: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def recent_manifest(self, uid: str) -> str | None:
+        """The manifest of the revision in the Secret `uid`, if it was made here lately."""
+        with self._lock:
+            return self._recent.get(uid)
 
     def install(self, made_of: Ingredients) -> int:
         """Make the first revision, and return its number. Does not wait for the workloads.
@@ -111,10 +122,15 @@ class ReleaseChanges:
     def _claim(self, release: Object, labels: dict[str, str]) -> Object:
         secret = revision.secret(release, labels, _now())
         try:
-            return self._client.create(SECRET.path(release["namespace"]), secret)
+            made = self._client.create(SECRET.path(release["namespace"]), secret)
         except Conflict as error:
             number = release["version"]
             raise Conflict(409, f"somebody else makes revision {number} of the release: {error}") from error
+        with self._lock:
+            self._recent[made["metadata"]["uid"]] = release["manifest"]
+            if len(self._recent) > _MOST_RECENT:
+                self._recent.popitem(last=False)
+        return made
 
     def _history(self, namespace: str, name: str) -> list[Object]:
         secrets = self._client.list(SECRET.path(namespace), f"owner=helm,name={name}")

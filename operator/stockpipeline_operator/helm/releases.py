@@ -58,6 +58,9 @@ class HelmReleases:
 
     def manifest(self, namespace: str, release: Release) -> str:
         """The objects of a revision, as YAML documents; raises what `stored` does."""
+        known = self._changes.recent_manifest(release.uid)
+        if known is not None:
+            return known
         return str(self.stored(namespace, release)["manifest"])
 
     def stored(self, namespace: str, release: Release) -> Object:
