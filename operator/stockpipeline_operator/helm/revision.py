@@ -54,7 +54,7 @@ def chart_record(directory: Path) -> Object:
         "templates": templates,
         "values": _yaml(directory / "values.yaml"),
         "schema": base64.b64encode(schema.read_bytes()).decode() if schema.exists() else None,
-        "files": files,
+        "files": files or None,
     }
 
 

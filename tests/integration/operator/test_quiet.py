@@ -64,7 +64,7 @@ def test_no_credential_is_told(cluster: Cluster, operator: Operator, rights: Pat
     """Neither the operator's own nor what lies in Secrets, at the most talkative level too."""
     cluster.server.kubectl("create", "secret", "generic", "treasure", "--from-literal=key=xyzzy-plugh-4711")
     cluster.apply(pipeline("discreet", kafka={"bootstrapServers": "127.0.0.1:1"}))
-    cluster.has_reason("discreet", "KafkaUnreachable")
+    cluster.has_reason("discreet", "Blocked")
     told = operator.log.read_text() + operator.read("/metrics")[1] + operator.read("/readyz")[1]
     told += json.dumps(cluster.pipeline("discreet").get("status"))
     for kind in (EVENT, CONFIG_MAP):
