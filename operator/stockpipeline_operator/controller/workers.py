@@ -1,6 +1,6 @@
 """Threads that take keys from the queue and reconcile them.
 
-Threads, because the Helm SDK is synchronous and spends its time outside Python.
+Threads, because most of a pass is waiting for the API server, for Kafka, or for the Helm SDK to render.
 """
 
 import threading

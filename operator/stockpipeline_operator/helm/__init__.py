@@ -1,1 +1,1 @@
-"""A thin adapter over the Helm SDK: the pipeline's chart and its releases."""
+"""The pipeline's chart, rendered by the Helm SDK, and its releases, in Helm's format."""

@@ -47,7 +47,9 @@ def without_times(release: Object) -> Object:
     """A release without what differs from one installation to the next."""
     text = {key: value for key, value in release["info"].items() if not key.endswith("deployed")}
     chart = {
-        key: [{"name": one["name"], "data": one["data"]} for one in value] if key == "templates" else value
+        key: [{"name": one["name"], "data": one["data"]} for one in value]
+        if key == "templates"
+        else value or None
         for key, value in release["chart"].items()
         if "modtime" not in key
     }
