@@ -137,7 +137,11 @@ class ReleaseChanges:
         return sorted(secrets, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
 
     def _mark(self, secret: Object, status: str, text: str) -> None:
-        self._client.replace(_path(secret), storage.with_status(secret, status, text))
+        changed = storage.with_status(secret, status, text)
+        labels = changed["metadata"]["labels"]
+        labels.pop("createdAt", None)
+        labels["modifiedAt"] = str(int(_now().timestamp()))
+        self._client.replace(_path(secret), changed)
 
     def _apply(self, path: str, wanted: Object) -> None:
         try:
