@@ -17,9 +17,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Release.Namespace }}:{{ .Release.Name }}
 {{- end }}
 
-{{/* The TCP ports that the operator connects to, as JSON: the API server's, those of its defaults, and others. */}}
+{{/* The TCP ports that the operator connects to, as JSON: the API server's, the producers' for metrics, those of
+its defaults, and others. */}}
 {{- define "operator.ports" -}}
-{{- $ports := list 443 6443 }}
+{{- $ports := list 443 6443 8080 }}
 {{- range splitList "," .Values.defaults.kafka.bootstrapServers }}
 {{- $ports = append $ports (splitList ":" . | last | int) }}
 {{- end }}

@@ -212,8 +212,8 @@ def test_the_operator_reaches_and_is_reached_at_what_it_needs_only() -> None:
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert ports(policy["spec"]["ingress"]) == {("TCP", "metrics")}
     assert ports(policy["spec"]["egress"]) == {
-        ("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443), ("TCP", 9092), ("TCP", 19092), ("TCP", 6379),
-        ("TCP", 29092),
+        ("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443), ("TCP", 8080), ("TCP", 9092), ("TCP", 19092),
+        ("TCP", 6379), ("TCP", 29092),
     }  # fmt: skip
     values["networkPolicy"]["egress"]["enabled"] = False
     (policy,) = of_kind(render(values), "NetworkPolicy")
