@@ -2,7 +2,8 @@
 
 A key is in it at most once. A key that is added while it is being worked on comes again afterwards, so one
 key is never worked on by two threads, and no change is missed. Failures are retried after a growing delay.
-A key has at most one appointment for later, the earliest it was given.
+A key has at most one appointment for later, the earliest it was given. The pass that begins next is it; what
+is planned during that pass is for after it.
 
 Keys come in the order of their priority, then of their arrival: a user's change does not wait behind a
 thousand pipelines that a restart or a resync looks at.
@@ -80,10 +81,9 @@ class WorkQueue(Generic[Key]):
         return delay
 
     def succeeded(self, key: Key) -> None:
-        """Forget earlier failures of `key`, and the retry that they led to."""
+        """Forget earlier failures of `key`."""
         with self._changed:
             self._failures.pop(key, None)
-            self._due.pop(key, None)
 
     def get(self) -> Key | None:
         """Wait for a key, which is then being worked on until `done`; None once the queue is closed."""
@@ -93,6 +93,7 @@ class WorkQueue(Generic[Key]):
                 key = self._first()
                 if key is not None:
                     del self._wanted[key]
+                    self._due.pop(key, None)
                     self._working.add(key)
                     return key
                 self._changed.wait(wait)

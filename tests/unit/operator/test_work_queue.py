@@ -106,14 +106,27 @@ def test_a_key_is_planned_once_for_the_earliest_time_it_was_given() -> None:
     assert [*delivered, queue.get()] == ["a", "marker"], "a came once, and not again before the marker"
 
 
-def test_a_success_cancels_the_planned_retry() -> None:
+def test_a_pass_keeps_the_appointment_that_was_made_before_it() -> None:
     queue: WorkQueue[str] = WorkQueue()
     queue.add_after("a", 0.02)
-    queue.succeeded("a")
+    queue.add("a")
+    assert queue.get() == "a"
+    queue.done("a")
     queue.add_after("marker", 0.05)
     assert queue.get() == "marker"
     queue.add_after("a", 0.02)
     assert queue.get() == "a", "it may be planned anew"
+
+
+def test_what_is_planned_during_a_pass_comes_after_it_also_if_the_pass_succeeds() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    assert queue.get() == "a"
+    queue.add_after("a", 0.02)
+    queue.succeeded("a")
+    queue.done("a")
+    queue.add_after("marker", 10)
+    assert queue.get() == "a"
 
 
 def test_the_delay_grows_until_the_key_succeeds() -> None:
