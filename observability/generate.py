@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from observability import page
+from observability import alerts, page
+from observability.alerts.rule import rule_file
 from observability.contract import contract
 
 REPOSITORY = Path(__file__).parents[1]
@@ -11,7 +12,11 @@ REPOSITORY = Path(__file__).parents[1]
 
 def generated() -> Mapping[str, str]:
     """Return the text of each generated file by its path in the repository."""
-    return {"docs/metrics.md": page.render(contract())}
+    return {
+        "docs/metrics.md": page.render(contract()),
+        "charts/stockpipeline-operator/files/rules.yml": rule_file(alerts.PRODUCT),
+        "charts/stockpipeline-backends/files/rules.yml": rule_file(alerts.LOCAL),
+    }
 
 
 def write() -> None:

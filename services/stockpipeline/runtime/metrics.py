@@ -66,7 +66,8 @@ class ProducerMetrics:
         ).labels(pipeline)
         self.session_open = Gauge(
             "stockpipeline_producer_session_open",
-            "1 while ticks are to be expected: the exchange has a regular session, or the replay plays",
+            "1 while ticks are to be expected at a pace: the exchange has a regular session, or a replay "
+            "plays at a speed",
             ["pipeline"],
             registry=registry,
         ).labels(pipeline)

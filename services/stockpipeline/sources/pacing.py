@@ -35,9 +35,14 @@ class Pacer:
         self._closed_ms = 0
         self._opens_ms, self._closes_ms = 0, -1
 
+    @property
+    def keeps_time(self) -> bool:
+        """Whether ticks come at a pace at all, instead of all at once."""
+        return self._speed > 0
+
     def delay(self, ts_ms: int) -> float:
         """Return the seconds until a tick of this event time is due; 0 when it is."""
-        if self._speed <= 0:
+        if not self.keeps_time:
             return 0.0
         trading_ms = self._trading_ms(ts_ms)
         if self._started_at is None:
