@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from tests.stand_ins.market import Market, Stock
-from tests.stand_ins.server import StandIn
+from tests.stand_ins.server import StandIn, send
 
 KOREA = timezone(timedelta(hours=9))
 NEW_YORK = ZoneInfo("America/New_York")
@@ -131,11 +131,7 @@ class KisServer(StandIn):
 
         async def to_all() -> None:
             for session in list(self.sessions):
-                await (
-                    session.socket.send_bytes(text)
-                    if isinstance(text, bytes)
-                    else session.socket.send_str(text)
-                )
+                await send(session.socket, text)
 
         self.call(to_all)
 
@@ -289,7 +285,7 @@ class KisServer(StandIn):
                 "output": {"iv": "0123456789abcdef", "key": "abcdefghijklmnopabcdefghijklmnop"},
             },
         }
-        await session.socket.send_str(json.dumps(answer))
+        await send(session.socket, json.dumps(answer))
 
     def _registration(
         self, session: Session, header: dict[str, str], wanted: dict[str, str]
@@ -329,7 +325,7 @@ class KisServer(StandIn):
                 frame = f"0|HDFSCNT0|{count:03d}|{body}"
                 if self.faults.half_frames:
                     frame = frame[: len(frame) * 2 // 3]
-                await session.socket.send_str(frame)
+                await send(session.socket, frame)
 
     def _record(self, stock: Stock) -> str:
         now = datetime.now(UTC) + timedelta(seconds=self.faults.skew_seconds)
@@ -347,8 +343,8 @@ class KisServer(StandIn):
                 beat = time.monotonic()
                 stamp = datetime.now(KOREA).strftime("%Y%m%d%H%M%S")
                 for session in list(self.sessions):
-                    await session.socket.send_str(
-                        json.dumps({"header": {"tr_id": "PINGPONG", "datetime": stamp}})
+                    await send(
+                        session.socket, json.dumps({"header": {"tr_id": "PINGPONG", "datetime": stamp}})
                     )
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
 Result = TypeVar("Result")
+
+
+async def send(socket: web.WebSocketResponse, text: str | bytes) -> None:
+    """Send to a websocket that its client may just have left."""
+    with suppress(ConnectionError):
+        await (socket.send_bytes(text) if isinstance(text, bytes) else socket.send_str(text))
 
 
 class StandIn:

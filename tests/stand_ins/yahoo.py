@@ -13,7 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from yfinance.pricing_pb2 import PricingData
 
 from tests.stand_ins.market import Market
-from tests.stand_ins.server import StandIn
+from tests.stand_ins.server import StandIn, send
 
 
 @dataclass
@@ -67,7 +67,7 @@ class YahooServer(StandIn):
 
         async def to_all() -> None:
             for socket in list(self._sockets):
-                await (socket.send_bytes(text) if isinstance(text, bytes) else socket.send_str(text))
+                await send(socket, text)
 
         self.call(to_all)
 
@@ -165,7 +165,7 @@ class YahooServer(StandIn):
             text = text[: len(text) // 2]
         for socket, symbols in list(self._sockets.items()):
             if symbol in symbols:
-                await socket.send_str(text)
+                await send(socket, text)
 
     async def background(self) -> None:
         """Trades of all that is followed where the server is run for a demonstration."""

@@ -16,6 +16,8 @@ from stockpipeline.sources.live import LiveSource
 _POLL_SECONDS = 0.02
 _REVIEW_SECONDS = 1.0
 _DRAIN_SECONDS = 0.2
+# What a source may take to close its connections; ticks that wait for Kafka do not wait for it.
+_STOP_SECONDS = 5.0
 _log = structlog.get_logger()
 
 
@@ -46,10 +48,9 @@ class LiveLoop:
         Raises:
             KafkaFatal: Kafka refused a tick for good: start the process anew.
         """
-        asyncio.run(self._run())
-        return self._finish()
+        return asyncio.run(self._run())
 
-    async def _run(self) -> None:
+    async def _run(self) -> int:
         loop = asyncio.get_running_loop()
         running = [loop.create_task(source.run(self._router), name=source.name) for source in self._sources]
         next_review = loop.time()
@@ -63,9 +64,8 @@ class LiveLoop:
                     self._review(running)
                 await asyncio.sleep(_POLL_SECONDS)
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await _stop(running)
+        return self._finish()
 
     def _review(self, running: Sequence["asyncio.Task[None]"]) -> None:
         for task in running:
@@ -97,3 +97,11 @@ class LiveLoop:
         if left:
             _log.warning("stopped before Kafka took all ticks; they are lost", ticks=left)
         return left
+
+
+async def _stop(running: Sequence["asyncio.Task[None]"]) -> None:
+    for task in running:
+        task.cancel()
+    _ended, late = await asyncio.wait(running, timeout=_STOP_SECONDS)
+    for task in late:
+        _log.warning("a source does not end", source=task.get_name(), seconds=_STOP_SECONDS)

@@ -102,7 +102,8 @@ class KisStream:
 
     async def _session(self, sink: Sink, approval: Grant) -> None:
         """Serve one connection; always ends with an exception."""
-        timeout = aiohttp.ClientWSTimeout(ws_receive=None, ws_close=2.0)
+        # The client's own timeout, because asyncio.wait_for may lose a cancellation (until Python 3.12).
+        timeout = aiohttp.ClientWSTimeout(ws_receive=self._silence_seconds, ws_close=2.0)
         async with asyncio.timeout(_CONNECT_SECONDS):
             socket = await self._http.ws_connect(
                 self._url, timeout=timeout, autoping=True, max_msg_size=1 << 20
@@ -111,7 +112,7 @@ class KisStream:
         self.connected = True
         try:
             while True:
-                message = await asyncio.wait_for(socket.receive(), self._silence_seconds)
+                message = await socket.receive()
                 if message.type is aiohttp.WSMsgType.TEXT:
                     await self._take(socket, message.data, sink, approval)
                 elif message.type is aiohttp.WSMsgType.BINARY:

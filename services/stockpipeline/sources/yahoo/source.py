@@ -19,8 +19,8 @@ from stockpipeline.sources.rate_limit import RateLimit
 from stockpipeline.sources.session_kind import SessionKind
 from stockpipeline.sources.yahoo import clients
 from stockpipeline.sources.yahoo.quotes import LastQuotes, NoData, read_chart, read_pricing, yahoo_symbol
+from stockpipeline.sources.yahoo.stream import YahooStream
 
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 120.0
 _TOO_OFTEN_WAIT, _LONGEST_TOO_OFTEN = 15.0, 900.0
 # Dead symbols are costly: Yahoo's client tries each several ways before it gives up.
 _DEAD_SECONDS = 6 * 3600.0
@@ -64,6 +64,16 @@ class YahooSource:
         self._heard: dict[str, float] = {}
         self._dead_until: dict[str, float] = {}
         self._last = LastQuotes(name, session_kind)
+        self._stream = YahooStream(
+            name,
+            terms.stream_url,
+            list(self._symbols),
+            self._take,
+            session_kind,
+            metrics,
+            terms.silence_seconds,
+            now_ms,
+        )
 
     def want(self, symbols: Collection[str]) -> None:
         """Poll only these; the stream brings all, because it costs nothing."""
@@ -72,40 +82,8 @@ class YahooSource:
     async def run(self, sink: Sink) -> None:
         """Bring quotes until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._stream(sink))
+            tasks.create_task(self._stream.run(sink))
             tasks.create_task(self._poll(sink))
-
-    async def _stream(self, sink: Sink) -> None:
-        backoff = Backoff(_FIRST_WAIT, _LONGEST_WAIT)
-        url = self._terms.stream_url or clients.STREAM_URL
-        first = True
-        while True:
-            if not first:
-                self._metrics.reconnected(self.name)
-            first = False
-            why = "it was closed"
-            messages = clients.stream(url, list(self._symbols))
-            try:
-                while True:
-                    message = await asyncio.wait_for(anext(messages), self._terms.silence_seconds)
-                    if self._take(message, sink):
-                        backoff.reset()
-            except StopAsyncIteration:
-                pass
-            except TimeoutError:
-                if not self._session_kind.trading(self._now_ms()):
-                    why = ""
-                else:
-                    why = f"nothing was heard for {self._terms.silence_seconds:.0f} s"
-            except Exception as error:  # yfinance lets those of its websocket library through
-                why = f"{type(error).__name__}"
-            finally:
-                await messages.aclose()
-            if why:
-                sink.answered(self.name, None)
-            wait = backoff.next_seconds()
-            _log.warning("the stream ended", source=self.name, url=url, why=why, again_in=round(wait, 1))
-            await asyncio.sleep(wait)
 
     def _take(self, message: str | bytes, sink: Sink) -> bool:
         """Take a message of the stream; return whether it was a quote of ours."""
@@ -133,10 +111,14 @@ class YahooSource:
     async def _poll(self, sink: Sink) -> None:
         limit = RateLimit(self._terms.requests_per_second)
         too_often = Backoff(_TOO_OFTEN_WAIT, _LONGEST_TOO_OFTEN, random.Random())  # noqa: S311 - spreads load
-        charts = await asyncio.to_thread(clients.Charts, self._terms.chart_url, self._terms.cache)
         asked = dict.fromkeys(self._symbols.values(), 0.0)
         # A thread of its own: yfinance's client is shared state, and one at a time is enough for its limit.
-        with ThreadPoolExecutor(1, thread_name_prefix="yahoo-charts") as thread:
+        thread = ThreadPoolExecutor(1, thread_name_prefix="yahoo-charts")
+        loop = asyncio.get_running_loop()
+        try:
+            charts = await loop.run_in_executor(
+                thread, clients.Charts, self._terms.chart_url, self._terms.cache
+            )
             while True:
                 symbol = next(self._due(asked), None)
                 if symbol is None or not sink.may_ask(self.name):
@@ -146,7 +128,7 @@ class YahooSource:
                 asked[symbol] = began = time.monotonic()
                 name = yahoo_symbol(symbol)
                 try:
-                    answer = await asyncio.get_running_loop().run_in_executor(thread, charts.get, name)
+                    answer = await loop.run_in_executor(thread, charts.get, name)
                 except clients.TooOften:
                     self._metrics.too_often(self.name)
                     sink.answered(self.name, None)
@@ -160,6 +142,10 @@ class YahooSource:
                 too_often.reset()
                 sink.answered(self.name, time.monotonic() - began)
                 self._answered(symbol, answer, sink)
+        finally:
+            # Without waiting for a request on its way: that would hold up the event loop, and the flush at
+            # the end.
+            thread.shutdown(wait=False, cancel_futures=True)
 
     def _answered(self, symbol: str, answer: object, sink: Sink) -> None:
         try:
