@@ -73,7 +73,7 @@ lint: dev ## Style, types, import layers
 fmt: dev ## Format the code
 	@$(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format .
 
-generate: dev ## Write the generated files: the CRD, catalogues, the exchanges' hours, docs/metrics.md
+generate: dev ## Write the generated files: the CRD, catalogues, hours, metrics' table, dashboards, rules
 	@{ echo '{{- if .Values.crd.install }}'; $(VENV)/bin/python -m stockpipeline.api.crd; echo '{{- end }}'; } >build/crd.yaml
 	@mv build/crd.yaml charts/stockpipeline-operator/templates/crd.yaml
 	@$(VENV)/bin/python -m stockpipeline.indicators.generate_catalog >build/talib_catalog.json

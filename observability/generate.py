@@ -6,16 +6,21 @@ from pathlib import Path
 from observability import alerts, page
 from observability.alerts.rule import rule_file
 from observability.contract import contract
+from observability.dashboards import BOARDS, layout
+from observability.shown import places
 
 REPOSITORY = Path(__file__).parents[1]
+DASHBOARDS = "dashboards"
+"""Links to the chart's folder: Helm reads nothing that is outside of a chart."""
 
 
 def generated() -> Mapping[str, str]:
     """Return the text of each generated file by its path in the repository."""
     return {
-        "docs/metrics.md": page.render(contract()),
+        "docs/metrics.md": page.render(contract(), places()),
         "charts/stockpipeline-operator/files/rules.yml": rule_file(alerts.PRODUCT),
         "charts/stockpipeline-backends/files/rules.yml": rule_file(alerts.LOCAL),
+        **{f"{DASHBOARDS}/{board.uid}.json": layout.render(board) for board in BOARDS},
     }
 
 

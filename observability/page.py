@@ -1,6 +1,6 @@
 """docs/metrics.md, written from the contract."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from observability.contract import BOUNDS, Component, Metric
 
@@ -12,18 +12,20 @@ them at `/metrics` on its port `metrics`. Whoever scrapes adds `namespace`, `pod
 Prometheus and monitors do). Processes also export Python's own `process_*` and `python_*`.
 
 A histogram is queried as `NAME_bucket`, `NAME_count` and, unless its values may be negative, `NAME_sum`. A
-figure that is not known has no series, rather than 0.
+figure that is not known has no series, rather than 0. The last column has the dashboards, alerts and
+recording rules that read it.
 """
 
 
-def render(metrics: Sequence[Metric]) -> str:
-    """Return the whole page."""
+def render(metrics: Sequence[Metric], shown: Mapping[str, Sequence[str]]) -> str:
+    """Return the whole page; `shown` says for each series which dashboards and alerts read it."""
     parts = [_HEAD]
     for component in Component:
-        rows = [_row(metric) for metric in metrics if metric.component is component]
+        rows = [_row(metric, shown) for metric in metrics if metric.component is component]
         parts.append(
             f"## {component.value.capitalize()}\n\n"
-            "| metric | kind | labels | unit | what it says |\n|---|---|---|---|---|\n" + "".join(rows)
+            "| metric | kind | labels | unit | what it says | shown in |\n|---|---|---|---|---|---|\n"
+            + "".join(rows)
         )
     used = {label for metric in metrics for label in metric.labels}
     parts.append(
@@ -34,6 +36,8 @@ def render(metrics: Sequence[Metric]) -> str:
     return "\n".join(parts)
 
 
-def _row(metric: Metric) -> str:
+def _row(metric: Metric, shown: Mapping[str, Sequence[str]]) -> str:
     labels = ", ".join(f"`{label}`" for label in metric.labels)
-    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.unit} | {metric.meaning} |\n"
+    places = dict.fromkeys(place for name in metric.series_names for place in shown.get(name, ()))
+    where = ", ".join(places) or "internal"
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.unit} | {metric.meaning} | {where} |\n"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from observability.alerts.rule import BY, Alert, Group, Recording
 
 WINDOWS = ("5m", "30m", "1h", "6h", "3d")
+RULES_LOADED = "stockpipeline:rules:loaded"
 ERRORS = "stockpipeline:sli_error:ratio"
 """With the window after it, such as `stockpipeline:sli_error:ratio_1h`; labels slo, namespace, pipeline."""
 
@@ -73,6 +74,8 @@ OBJECTIVES = (
 
 def _recordings() -> list[Recording]:
     recordings = [
+        # Tells a dashboard that no alert fires from one that nobody evaluates.
+        Recording(RULES_LOADED, "vector(1)"),
         # Only while the exchange is open: a night counts neither as good nor as bad.
         Recording(
             _STALE,

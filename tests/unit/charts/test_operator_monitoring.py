@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 from helm_python import Chart, HelmValuesError
@@ -32,7 +33,53 @@ def shipped_rules() -> Object:
     return rules
 
 
-def test_nothing_is_shipped_unless_it_is_asked_for() -> None:
+def dashboards() -> dict[str, str]:
+    return {file.name: file.read_text() for file in (CHART / "files" / "dashboards").glob("*.json")}
+
+
+def shown_in(objects: list[Object]) -> list[Object]:
+    return [
+        each
+        for each in objects
+        if each["kind"] == "ConfigMap"
+        and each["metadata"]["name"].startswith("stockpipeline-operator-stockpipe")
+    ]
+
+
+def test_dashboards_come_to_the_sidecar_byte_for_byte() -> None:
+    maps = shown_in(render({}))
+    assert {name: text for each in maps for name, text in each["data"].items()} == dashboards()
+    assert len(maps) == len(dashboards()) > 5
+    for each in maps:
+        assert each["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert each["metadata"]["annotations"] == {"grafana_folder": "StockPipeline"}
+        kubernetes_validate.validate(each, "1.34", strict=True)
+
+
+def test_the_sidecar_may_look_for_other_labels() -> None:
+    asked = {"dashboards": {"labels": {"for": "grafana"}, "annotations": {"folder": "Desk"}}}
+    for each in shown_in(render(asked)):
+        assert each["metadata"]["labels"]["for"] == "grafana"
+        assert each["metadata"]["annotations"]["folder"] == "Desk"
+
+
+def test_dashboards_come_to_the_operator_of_grafana_byte_for_byte() -> None:
+    objects = render({"dashboards": {"as": "grafana-operator", "instanceLabels": {"desk": "one"}}})
+    found = [each for each in objects if each["kind"] == "GrafanaDashboard"]
+    assert {each["spec"]["json"] for each in found} == set(dashboards().values())
+    assert not shown_in(objects)
+    for each in found:
+        assert each["spec"]["folder"] == "StockPipeline"
+        assert each["spec"]["instanceSelector"]["matchLabels"]["desk"] == "one"
+
+
+def test_dashboards_may_be_left_out() -> None:
+    objects = render({"dashboards": {"as": "none"}})
+    assert not shown_in(objects)
+    assert "GrafanaDashboard" not in {each["kind"] for each in objects}
+
+
+def test_nothing_of_prometheus_operator_is_shipped_unless_it_is_asked_for() -> None:
     assert not {"PrometheusRule", "PodMonitor"} & {each["kind"] for each in render({})}
 
 

@@ -1,0 +1,14 @@
+"""The dashboards: one module for each, which says what is on it; `layout` makes Grafana's JSON of that."""
+
+from observability.dashboards import detector, operator, overview, pipeline, producer, signals, slo
+from observability.dashboards.board import Board
+
+BOARDS: tuple[Board, ...] = (
+    overview.BOARD,
+    pipeline.BOARD,
+    signals.BOARD,
+    producer.BOARD,
+    detector.BOARD,
+    operator.BOARD,
+    slo.BOARD,
+)
