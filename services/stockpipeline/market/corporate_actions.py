@@ -74,8 +74,11 @@ def rescale(bars: BarSeries, rescalings: Sequence[Rescaling]) -> BarSeries:
     """Return bars in the terms of the newest one, each with the same bits as ``rescale_bar`` gives."""
     if not any(len(bars) and change.before > bars.sessions[0] for change in rescalings):
         return bars
-    factors = [_factors(int(number), rescalings) for number in bars.sessions]
-    price, volume = np.array(factors, dtype=np.float64).T
+    price, volume = np.ones(len(bars)), np.ones(len(bars))
+    for change in rescalings:
+        count = int(np.searchsorted(bars.sessions, change.before))
+        price[:count] *= change.price
+        volume[:count] *= change.volume
     return BarSeries(
         bars.sessions,
         bars.open * price,

@@ -1,0 +1,129 @@
+"""The values of all indicators at every closed bar of a series at once: what the batch computes.
+
+The same plan gives the stream its values (`engine`), and both are the same bits: NaN where there is too
+little history or where a flat series makes the value meaningless. TA-Lib's batch functions are called once
+for a whole series; what TA-Lib lacks (`own`) is put together from their columns here.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import talib
+from numpy.typing import NDArray
+
+from stockpipeline.indicators.catalog import Call, Number
+from stockpipeline.indicators.engine import Plan
+from stockpipeline.indicators.own_catalog import RATIOS
+from stockpipeline.indicators.registry import Computation
+from stockpipeline.market.bars import BarSeries
+
+Column = NDArray[np.float64]
+_Own = Callable[[BarSeries, Mapping[str, Number]], list[Column]]
+
+
+def series_values(plan: Plan, bars: BarSeries, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Return the indicators' values, one row for each output of the plan's calls, one column for each bar.
+
+    Row `i` is position `len(BAR_FIELDS) + i` of a vector of the plan. They are written into `out` where it
+    is given, of the same shape and type float64.
+    """
+    rows = sum(len(computation.call.function.outputs) for computation in plan.computations)
+    values = np.empty((rows, len(bars))) if out is None else out
+    runs: dict[tuple[str, ...], NDArray[np.int64]] = {}
+    row = 0
+    for computation in plan.computations:
+        outputs = len(computation.call.function.outputs)
+        part = values[row : row + outputs]
+        row += outputs
+        if len(bars) <= computation.lookback:
+            part[:] = np.nan
+            continue
+        for place, column in zip(part, _columns(computation.call, bars), strict=True):
+            place[:] = column
+        part[:, : computation.lookback] = np.nan  # whole numbers, such as patterns, begin with zeros
+        _mask_flat(part, computation, bars, runs)
+    return values
+
+
+def _columns(call: Call, bars: BarSeries) -> list[Column]:
+    parameters = dict(call.parameters)
+    name = call.function.name
+    if name in _OWN:
+        return _OWN[name](bars, parameters)
+    inputs = (getattr(bars, field) for field in call.function.inputs)
+    found = getattr(talib, name)(*inputs, **parameters)
+    return list(found) if isinstance(found, tuple) else [found]
+
+
+def _mask_flat(
+    part: NDArray[np.float64],
+    computation: Computation,
+    bars: BarSeries,
+    runs: dict[tuple[str, ...], NDArray[np.int64]],
+) -> None:
+    """Forget values at bars that end a window of unchanged inputs."""
+    if computation.flat_bars is None:
+        return
+    inputs = computation.call.function.inputs
+    # A series is flat when its prices are; volume counts only where nothing else is read.
+    watched = tuple(name for name in inputs if name != "volume") or inputs
+    if watched not in runs:
+        runs[watched] = _unchanged_bars(bars, watched)
+    flat = runs[watched] >= computation.flat_bars
+    if flat.any():
+        part[:, flat] = np.nan
+
+
+def _unchanged_bars(bars: BarSeries, inputs: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return for each bar how many bars up to it, itself included, have the same inputs."""
+    changed = np.zeros(len(bars), dtype=bool)
+    for name in inputs:
+        column = getattr(bars, name)
+        changed[1:] |= column[1:] != column[:-1]
+    positions = np.arange(len(bars))
+    begun: NDArray[np.int64] = np.maximum.accumulate(np.where(changed, positions, 0))
+    return positions - begun + 1
+
+
+def _bands(bars: BarSeries, parameters: Mapping[str, Number]) -> tuple[Column, Column, Column]:
+    upper, middle, lower = talib.BBANDS(bars.close, **parameters)  # type: ignore[arg-type]
+    return upper, middle, lower
+
+
+def _percent_b(bars: BarSeries, parameters: Mapping[str, Number]) -> list[Column]:
+    upper, _, lower = _bands(bars, parameters)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return [np.where(upper > lower, (bars.close - lower) / (upper - lower), np.nan)]
+
+
+def _bandwidth(bars: BarSeries, parameters: Mapping[str, Number]) -> list[Column]:
+    upper, middle, lower = _bands(bars, parameters)
+    return [(upper - lower) / middle]
+
+
+def _fibonacci(bars: BarSeries, parameters: Mapping[str, Number]) -> list[Column]:
+    high, _, low = talib.DONCHIAN(bars.high, bars.low, timeperiod=int(parameters["timeperiod"]))
+    return [high - ratio * (high - low) for ratio in RATIOS.values()]
+
+
+def _ichimoku(bars: BarSeries, parameters: Mapping[str, Number]) -> list[Column]:
+    conversion, base, span = (
+        talib.MIDPRICE(bars.high, bars.low, timeperiod=int(parameters[f"{part}period"]))
+        for part in ("conversion", "base", "span")
+    )
+    shift = int(parameters["displacement"])
+
+    def displaced(column: Column) -> Column:
+        return np.concatenate((np.full(shift, np.nan), column[: len(column) - shift]))
+
+    columns = [conversion, base, displaced((conversion + base) / 2.0), displaced(span)]
+    known = ~np.isnan(columns).any(axis=0)
+    return [np.where(known, column, np.nan) for column in columns]
+
+
+_OWN: dict[str, _Own] = {
+    "BANDWIDTH": _bandwidth,
+    "FIBONACCI": _fibonacci,
+    "ICHIMOKU": _ichimoku,
+    "PERCENTB": _percent_b,
+}
