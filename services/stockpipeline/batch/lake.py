@@ -76,11 +76,17 @@ def write_part(path: Path, table: pa.Table, metadata: Mapping[str, str] | None =
 def read_part(path: Path, schema: pa.Schema) -> pa.Table:
     """Return a part's rows, none where there is no file; raise ``BrokenPart``."""
     try:
-        return pq.read_table(path, schema=schema, memory_map=True)
+        table = pq.read_table(path, memory_map=True)
     except FileNotFoundError:
         return schema.empty_table()
     except (pa.ArrowInvalid, OSError) as error:
         raise BrokenPart(f"{path} cannot be read: {str(error).splitlines()[0]}; load it again") from error
+    if not table.schema.equals(schema):
+        raise BrokenPart(
+            f"{path} has the columns {', '.join(table.schema.names)}, expected {', '.join(schema.names)}: "
+            "it was made otherwise; make it again"
+        )
+    return table
 
 
 def symbol_rows(table: pa.Table) -> Iterator[tuple[str, slice]]:

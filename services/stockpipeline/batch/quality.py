@@ -77,14 +77,14 @@ def inspect(symbol: str, raw: RawBars, trading: NDArray[np.int32]) -> tuple[BarS
         problems.append(Problem(int(repeated), symbol, "duplicate", detail))
     quarantine(~np.isin(sessions, trading), "no-session")
     values_of = np.stack(columns)
-    quarantine(np.isnan(values_of).any(axis=0), "missing-price")
+    quarantine(np.any(np.isnan(values_of), axis=0), "missing-price")
     opened, high, low, close, volume = columns
     quarantine(np.minimum(np.minimum(opened, close), np.minimum(high, low)) <= 0, "zero-price")
     quarantine(
         (low > np.minimum(opened, close))
         | (high < np.maximum(opened, close))
         | (volume < 0)
-        | ~np.isfinite(values_of).all(axis=0),
+        | np.any(np.isinf(values_of), axis=0),
         "impossible-bar",
     )
     series = BarSeries(sessions[good], *(column[good] for column in columns))

@@ -22,7 +22,7 @@ from stockpipeline.api.spec.servers import Kafka, Redis
 from stockpipeline.api.spec.sources import KisAccount, KisSource, ReplaySource, Source, YahooSource
 from stockpipeline.api.spec.store import Console, ReplicaSync, Store
 from stockpipeline.api.spec.texts import duration
-from stockpipeline.api.spec.universe import Collection, Exchange, Universe
+from stockpipeline.api.spec.universe import Collection, Exchange, Tier, Universe
 from stockpipeline.api.spec.workloads import Resources, Toleration, Variable, Workload, quantity
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "Source",
     "StockPipelineSpec",
     "Store",
+    "Tier",
     "Toleration",
     "Universe",
     "UpgradePolicy",
