@@ -63,9 +63,9 @@ class PipelineNames:
         """What every Redis key of the pipeline begins with."""
         return f"{self.prefix}:"
 
-    def history_key(self, symbol: str) -> str:
-        """The Redis key with the closed daily bars of a symbol."""
-        return f"{self.redis_prefix}history:{symbol}"
+    def history_key(self, symbol: str, digest: str) -> str:
+        """The Redis key with the closed daily bars of a symbol that have this digest."""
+        return f"{self.redis_prefix}history:{symbol}:{digest}"
 
     def open_performance_key(self, partition: int) -> str:
         """The Redis hash signal id → performance of the open signals of one partition's symbols."""
@@ -79,3 +79,13 @@ class PipelineNames:
     def history_digests_key(self) -> str:
         """The Redis hash symbol → digest of its history."""
         return f"{self.redis_prefix}history-digests"
+
+    @property
+    def history_generation_key(self) -> str:
+        """The Redis key that counts how often histories have changed."""
+        return f"{self.redis_prefix}history-generation"
+
+    @property
+    def history_leaving_key(self) -> str:
+        """The Redis hash symbol → epoch seconds since when the store has no history of it."""
+        return f"{self.redis_prefix}history-leaving"

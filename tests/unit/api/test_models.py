@@ -146,7 +146,7 @@ def test_names() -> None:
     names = PipelineNames("desk", "demo")
     assert names.topics[Topic.DEAD_LETTER] == "desk.demo.dead-letter"
     assert names.consumer_group == "desk.demo.detector"
-    assert names.history_key("AAPL") == "desk.demo:history:AAPL"
+    assert names.history_key("AAPL", "d1") == "desk.demo:history:AAPL:d1"
     assert [topic for topic in Topic if topic.compacted] == [Topic.PERFORMANCE, Topic.STATE]
     assert not any(
         name.startswith(names.prefix + ".") for name in PipelineNames("desk", "demo-2").topics.values()

@@ -116,7 +116,7 @@ def test_missing_indicators_are_refused(tmp_path: Path) -> None:
     series = packaged_bars(SYMBOL)[:300]
     write_part(lake.bars(PART), bars_table({SYMBOL: series}))
     compute_all(lake, DEFAULT_INDICATORS, parts=[PART])
-    with pytest.raises(BrokenPart, match="expected .*, rvol20"):
+    with pytest.raises(BrokenPart, match=r"expected .*, rvol20"):
         found(lake, int(series.sessions[-1]))
 
 
