@@ -30,6 +30,7 @@ DuckDB's statistics.
 
 SUMS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "bars": ("session", {"session": _LAST, "close": _PRICES, "volume": _SHARES}),
+    "actions": ("session", {"session": _LAST}),
     "indicators": ("session", {"session": _LAST}),
     "watchlist": ("session", {"session": _LAST, "price": _PRICES}),
     "quality": ("session", {"session": _LAST}),

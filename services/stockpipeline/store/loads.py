@@ -19,6 +19,7 @@ _T = TypeVar("_T")
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     "bars": ("session", "symbol"),
+    "actions": ("session", "symbol"),
     "indicators": ("session", "symbol", "name"),
     "watchlist": ("session", "symbol", "rule"),
     "quality": ("session", "symbol", "problem"),
@@ -75,6 +76,35 @@ class Transaction:
         """
         columns = self._columns(table)
         self._stage(table, columns, rows)
+        return self._merge(table, columns)
+
+    def replace(self, table: str, rows: pa.Table | Path, first: str, last: str) -> int:
+        """Make `rows` all that a table in KEYS has of the sessions from `first` to `last`, ISO dates.
+
+        As `load`, and rows of these sessions that are not among them are deleted; return how many rows were
+        new, differed or were deleted.
+
+        Raises:
+            InvalidRows: see there; the transaction cannot be committed then.
+        """
+        columns = self._columns(table)
+        self._stage(table, columns, rows)
+        key = ", ".join(KEYS[table])
+        outside = self._connection.execute(
+            "SELECT session FROM staged WHERE session NOT BETWEEN ?::DATE AND ?::DATE LIMIT 1", [first, last]
+        ).fetchone()
+        if outside is not None:
+            raise InvalidRows(f"rows for {table} are of {outside[0]}, not from {first} to {last}")
+        deleted = self._count(
+            f"DELETE FROM {table} WHERE session BETWEEN ?::DATE AND ?::DATE"  # noqa: S608 - our names
+            f" AND ({key}) NOT IN (SELECT ({key}) FROM staged)",
+            [first, last],
+        )
+        self.changed_rows += deleted
+        return deleted + self._merge(table, columns)
+
+    def _merge(self, table: str, columns: Sequence[str]) -> int:
+        """Write the staged rows that are new or differ; return how many."""
         key = ", ".join(KEYS[table])
         same_key = " AND ".join(f"have.{name} = staged.{name}" for name in KEYS[table])
         differs = " OR ".join(f"have.{name} IS DISTINCT FROM staged.{name}" for name in columns)

@@ -44,6 +44,16 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE TABLE performance (signal_id VARCHAR, recorded_at TIMESTAMPTZ, record VARCHAR)",
         ),
     ),
+    Migration(
+        2,
+        "splits and dividends; why a symbol is on the watchlist",
+        (
+            "CREATE TABLE actions (session DATE, symbol VARCHAR, split DOUBLE, dividend DOUBLE)",
+            "ALTER TABLE watchlist ADD COLUMN position INTEGER",
+            "ALTER TABLE watchlist ADD COLUMN tier VARCHAR",
+            "ALTER TABLE watchlist ADD COLUMN reason VARCHAR",
+        ),
+    ),
 )
 
 

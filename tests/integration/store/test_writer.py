@@ -119,6 +119,26 @@ def test_a_batch_that_runs_again_or_is_corrected_changes_only_what_differs(tmp_p
     assert rows(master, "SELECT count(*) FROM bars") == [(200,)]
 
 
+def test_replacing_sessions_leaves_what_is_given_and_all_others(tmp_path: Path) -> None:
+    master = tmp_path / "master.duckdb"
+    for day in range(4):
+        commit_day(master, day)
+    with Writer(master) as writer:
+        some = bars_of(1).slice(0, 150)
+        with writer.transaction("fewer") as load:
+            assert load.replace("bars", some, "2024-01-02", "2024-01-03") == 250
+        with writer.transaction("again") as load:
+            assert load.replace("bars", some, "2024-01-02", "2024-01-03") == 0
+            assert load.changed_rows == 0
+        with (
+            pytest.raises(InvalidRows, match="are of 2024-01-02, not from"),
+            writer.transaction("bad") as load,
+        ):
+            load.replace("bars", some, "2024-01-03", "2024-01-03")
+    found = rows(master, "SELECT session::VARCHAR, count(*) FROM bars GROUP BY ALL ORDER BY ALL")
+    assert found == [("2024-01-01", 200), ("2024-01-02", 150), ("2024-01-04", 200)]
+
+
 def test_retiring_and_compacting_give_space_back(tmp_path: Path) -> None:
     master = tmp_path / "master.duckdb"
     for day in range(5):
@@ -135,24 +155,27 @@ def test_retiring_and_compacting_give_space_back(tmp_path: Path) -> None:
 
 
 def test_migrations_run_once_and_in_order(tmp_path: Path) -> None:
-    second = Migration(2, "a column", ("ALTER TABLE quality ADD COLUMN severity VARCHAR",))
+    newest = len(MIGRATIONS)
+    one_more = Migration(newest + 1, "a column", ("ALTER TABLE quality ADD COLUMN severity VARCHAR",))
     with duckdb.connect(str(tmp_path / "master.duckdb")) as database:
-        assert migrate(database) == [1]
-        assert migrate(database, (*MIGRATIONS, second)) == [2]
-        assert migrate(database, (*MIGRATIONS, second)) == []
-        with pytest.raises(MasterUnusable, match="schema version 2, this program knows up to 1"):
+        assert migrate(database) == list(range(1, newest + 1))
+        assert migrate(database, (*MIGRATIONS, one_more)) == [newest + 1]
+        assert migrate(database, (*MIGRATIONS, one_more)) == []
+        unknown = f"schema version {newest + 1}, this program knows up to {newest}"
+        with pytest.raises(MasterUnusable, match=unknown):
             migrate(database)
-        edited = Migration(2, "a column", ("ALTER TABLE quality ADD COLUMN level VARCHAR",))
+        edited = Migration(newest + 1, "a column", ("ALTER TABLE quality ADD COLUMN level VARCHAR",))
         with pytest.raises(MasterUnusable, match="made by other statements"):
             migrate(database, (*MIGRATIONS, edited))
 
 
 def test_a_migration_that_fails_leaves_the_version_before(tmp_path: Path) -> None:
-    broken = Migration(2, "broken", ("CREATE TABLE extra (x INTEGER)", "SELECT * FROM nothing"))
+    newest = len(MIGRATIONS)
+    broken = Migration(newest + 1, "broken", ("CREATE TABLE extra (x INTEGER)", "SELECT * FROM nothing"))
     with duckdb.connect(str(tmp_path / "master.duckdb")) as database:
         with pytest.raises(duckdb.CatalogException):
             migrate(database, (*MIGRATIONS, broken))
-        assert database.execute("SELECT max(version) FROM meta.migrations").fetchall() == [(1,)]
+        assert database.execute("SELECT max(version) FROM meta.migrations").fetchall() == [(newest,)]
         assert database.execute(
             "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'extra'"
         ).fetchall() == [(0,)]

@@ -1,0 +1,110 @@
+"""A session's results to the store: bars, actions, indicators, watchlist and problems, in one transaction.
+
+Bars are stored as traded and actions beside them, so that a dividend changes one row and not a symbol's whole
+past. Indicators are stored for the sessions that are loaded, as they were known then; those of all sessions
+are in the lake. Loading twice, or a past session again, changes nothing that is already so.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stockpipeline.api import Indicator
+from stockpipeline.batch.compute import indicators_schema, value_fields
+from stockpipeline.batch.lake import ACTIONS, BARS, KEY_FIELDS, PARTS, Lake, read_part
+from stockpipeline.batch.quality import Problem, quality_table
+from stockpipeline.batch.watchlist import Pick, watchlist_table
+from stockpipeline.indicators.engine import Plan
+from stockpipeline.market.sessions import session_date, session_iso
+from stockpipeline.store.writer import Writer
+
+BASIS = "traded"
+_INDICATORS = pa.schema([*KEY_FIELDS, ("name", pa.string()), ("value", pa.float64())])
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run brings besides the lake."""
+
+    watchlist: tuple[Pick, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Rows that were new, differed or are gone, by table."""
+
+    bars: int
+    actions: int
+    indicators: int
+    watchlist: int
+    quality: int
+
+
+def load_store(
+    writer: Writer,
+    lake: Lake,
+    indicators: Iterable[Indicator],
+    session: int,
+    results: Results,
+    *,
+    since: int | None = None,
+) -> Loaded:
+    """Load a session's rows, or with ``since`` those of all sessions from there to ``session``.
+
+    Raises:
+        BrokenPart: a part of the lake cannot be read; nothing is loaded.
+        InvalidRows: rows come twice; likewise.
+    """
+    plan = Plan(indicators)
+    first = session if since is None else since
+    bars = _gather(lake.bars, BARS, first, session)
+    bars = bars.append_column("basis", pa.array([BASIS] * bars.num_rows, pa.string()))
+    # An action counts from its session on, and may have been heard of late: all of them are compared.
+    actions = _gather(lake.actions, ACTIONS, None, session)
+    values = _long(_gather(lake.indicators, indicators_schema(plan), first, session), plan)
+    until = session_iso(session)
+    with writer.transaction(f"batch of {until}") as load:
+        return Loaded(
+            bars=load.replace("bars", bars, session_iso(first), until),
+            actions=load.replace("actions", actions, "0001-01-01", until),
+            indicators=load.replace("indicators", values, session_iso(first), until),
+            watchlist=load.replace("watchlist", watchlist_table(session, results.watchlist), until, until),
+            quality=load.load("quality", quality_table(results.problems)),
+        )
+
+
+def _gather(path_of: Callable[[int], Path], schema: pa.Schema, first: int | None, last: int) -> pa.Table:
+    """Return the rows of all parts from the session ``first`` (None: from the oldest) to ``last``."""
+    tables = []
+    for part in range(PARTS):
+        table = read_part(path_of(part), schema)
+        sessions = table.column("session")
+        wanted = pc.less_equal(sessions, pa.scalar(session_date(last), pa.date32()))
+        if first is not None:
+            before = pa.scalar(session_date(first) - timedelta(days=1), pa.date32())
+            wanted = pc.and_(wanted, pc.greater(sessions, before))
+        tables.append(table.filter(wanted))
+    return pa.concat_tables(tables)
+
+
+def _long(values: pa.Table, plan: Plan) -> pa.Table:
+    """Return one row for each value that is known."""
+    tables = []
+    for name, _ in value_fields(plan):
+        column = values.column(name)
+        table = pa.table(
+            [
+                values.column("symbol"),
+                values.column("session"),
+                pa.array([name] * values.num_rows, pa.string()),
+                column,
+            ],
+            schema=_INDICATORS,
+        )
+        tables.append(table.filter(pc.is_finite(column)))
+    return pa.concat_tables(tables) if tables else _INDICATORS.empty_table()
