@@ -51,6 +51,13 @@ class ServerProcess:
             raise ServerError(f"{self.arguments[0]} is not running")
         return self._child.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the program runs; one that ended by itself can be started again."""
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+        return self._child is not None
+
     def start(self, timeout: float = 60) -> None:
         """Start the program and wait until it serves; at most `timeout` seconds."""
         if self._child is not None:

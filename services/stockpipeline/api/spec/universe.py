@@ -60,7 +60,7 @@ class Collection(ApiModel):
 class Universe(ApiModel):
     """Which symbols the pipeline follows, and on which exchange."""
 
-    symbols: Annotated[tuple[Symbol, ...], Field(max_length=1000), Unique()] = ()
+    symbols: Annotated[tuple[Symbol, ...], Field(max_length=5000), Unique()] = ()
     """Symbols to follow, as the exchange writes them. Each may appear once."""
 
     exchange: Exchange = Exchange.XNAS
