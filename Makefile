@@ -55,7 +55,7 @@ bench: ## Run all benchmarks (QUICK=1: short runs, to try them out)
 	@$(BENCH)
 
 .PHONY: bench-detector
-bench-detector: ## How fast the detector is, against decoding alone and against other ways
+bench-detector: ## The detector through a real broker: 1 M ticks next to other ways, delays, memory, start-up
 	@$(BENCH) detector
 
 .PHONY: bench-operator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -25,7 +25,9 @@ CLUSTER_ID = "c3RvY2twaXBlbGluZS10ZQ"
 class Broker(ServerProcess):
     """A running broker; `bootstrap` is its HOST:PORT, which a restart keeps."""
 
-    def __init__(self, directory: Path, classpath: str, properties: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: Path, classpath: str, properties: Mapping[str, str], jvm: Sequence[str] = JVM
+    ) -> None:
         port, controller_port = free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{port}"
         self._admin = AdminClient(
@@ -36,7 +38,7 @@ class Broker(ServerProcess):
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         self._classpath = classpath
         super().__init__(
-            [*JVM, f"-Dlog4j2.configurationFile={LOG_SETTINGS}", "-cp", classpath,
+            [*jvm, f"-Dlog4j2.configurationFile={LOG_SETTINGS}", "-cp", classpath,
              "kafka.Kafka", str(self._properties)],
             log=directory / "broker.log",
             ready=self._serves,
@@ -90,13 +92,15 @@ def _settings(data: Path, port: int, controller_port: int) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_broker(directory: Path, properties: Mapping[str, str] | None = None) -> Iterator[Broker]:
+def running_broker(
+    directory: Path, properties: Mapping[str, str] | None = None, jvm: Sequence[str] = JVM
+) -> Iterator[Broker]:
     """Yield a broker that serves, with its files in the empty `directory`; stop it after.
 
-    `properties` are settings of the broker that replace or extend the usual ones.
+    `properties` are settings of the broker that replace or extend the usual ones, `jvm` starts its Java.
     """
     classpath = f"{kafka_jars(Settings.from_environment())}/*"
-    broker = Broker(directory, classpath, properties or {})
+    broker = Broker(directory, classpath, properties or {}, jvm)
     broker.format()
     broker.start()
     try:

@@ -1,0 +1,87 @@
+"""What every contender is told, what it tells, and the rules that the other ways of doing it share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Job:
+    """A job: read `ticks` messages of `topic` and do with them what the contender does."""
+
+    kafka: str
+    topic: str
+    output: str
+    group: str
+    ticks: int
+    history: str = ""
+    """A JSON file: symbol → closed daily bars, each [open, high, low, close, volume], oldest first."""
+    gate: str = ""
+    """A file that appears when the work may begin."""
+    config: str = ""
+    """A pipeline.json, for the detector."""
+    stop_after: float = 600.0
+    """Seconds after which to give up."""
+
+    @classmethod
+    def from_arguments(cls) -> Job:
+        """The job that the command line names."""
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--job", type=Path, required=True)
+        return cls(**json.loads(parser.parse_args().job.read_text()))
+
+    def write(self, path: Path) -> None:
+        """Write the job for a contender."""
+        path.write_text(json.dumps(asdict(self)))
+
+    def closes(self) -> dict[str, list[float]]:
+        """The closed bars' prices of each symbol."""
+        return {
+            symbol: [bar[3] for bar in bars]
+            for symbol, bars in json.loads(Path(self.history).read_text()).items()
+        }
+
+
+@dataclass
+class Watch:
+    """The time from the first message to the last."""
+
+    first: float = 0.0
+    last: float = 0.0
+    ticks: int = 0
+    signals: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def began(self) -> None:
+        """The first message is there."""
+        if not self.first:
+            self.first = time.time()
+
+    def report(self) -> None:
+        """Print the result."""
+        self.last = self.last or time.time()
+        print(json.dumps(asdict(self)), flush=True)
+
+
+class Latches:
+    """Five rules on RSI, MACD and Bollinger bands for one symbol, each once until it was false again."""
+
+    def __init__(self) -> None:
+        self._fired = [False] * 5
+
+    def fire(
+        self, price: float, rsi: float, histogram: float, before: float, upper: float, lower: float
+    ) -> int:
+        """Return how many rules fire."""
+        holds = (rsi < 30, rsi > 70, price <= lower, price >= upper, before <= 0 < histogram)
+        count = 0
+        for number, held in enumerate(holds):
+            if held and not self._fired[number]:
+                count += 1
+            self._fired[number] = held
+        return count
