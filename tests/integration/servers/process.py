@@ -58,7 +58,7 @@ class ServerProcess:
             self._child = None
         return self._child is not None
 
-    def start(self, timeout: float = 60) -> None:
+    def start(self, timeout: float = 180) -> None:
         """Start the program and wait until it serves; at most `timeout` seconds."""
         if self._child is not None:
             raise ServerError(f"{self.arguments[0]} runs already, as pid {self._child.pid}")

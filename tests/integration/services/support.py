@@ -22,7 +22,7 @@ PARTITIONS = 2
 SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
 
 
-def eventually(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
     """Wait until the condition holds; fail with `what` after some time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -136,7 +136,7 @@ class Service:
     def get(self, path: str) -> tuple[int, str]:
         """Return status and body of a GET."""
         try:
-            with urlopen(f"http://{self.address}{path}", timeout=5) as response:
+            with urlopen(f"http://{self.address}{path}", timeout=30) as response:
                 return response.status, response.read().decode()
         except HTTPError as error:
             return error.code, error.read().decode()
@@ -165,7 +165,7 @@ def service(
     variables = {"STOCKPIPELINE_HTTP_ADDRESS": address, **(environment or {})}
 
     def serves() -> bool:
-        with urlopen(f"http://{address}/healthz", timeout=1) as response:
+        with urlopen(f"http://{address}/healthz", timeout=10) as response:
             return bool(response.status == 200)
 
     process = ServerProcess(

@@ -94,6 +94,24 @@ def test_a_frozen_detector_that_wakes_up_after_its_partitions_are_gone_adds_noth
     assert_signals_are_as_expected(config)
 
 
+def test_the_older_of_two_detectors_with_one_name_is_fenced_and_adds_nothing(
+    kafka: str, redis: str, start: StartService
+) -> None:
+    config = _made("fenced", kafka, redis)
+    same = {"STOCKPIPELINE_INSTANCE": "the-same"}
+    older = start("detector", config, "older", same)
+    _sent(config, 0.0, 0.5)
+    eventually(lambda: processed_all(config), "half of the ticks are processed")
+    newer = start("detector", config, "newer", same)
+    eventually(lambda: 0 < _symbols(newer) < len(SYMBOLS) and newer.ready(), "both have some of the symbols")
+    # It learns of the newer one when it next begins a transaction.
+    _sent(config, 0.5, 1.0)
+    eventually(lambda: not older.process.running, "the older one ends")
+    assert "the detector cannot go on and ends" in older.process.log_tail()
+    eventually(lambda: processed_all(config), "all ticks are processed")
+    assert_signals_are_as_expected(config)
+
+
 def test_at_least_once_repeats_some_signals_after_a_kill_and_loses_none(
     kafka: str, redis: str, start: StartService
 ) -> None:
