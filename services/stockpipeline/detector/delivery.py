@@ -37,8 +37,8 @@ class Delivery(Protocol):
     def processed(self, positions: Mapping[int, int]) -> None:
         """Note up to where ticks are processed: partition → next offset."""
 
-    def is_due(self, caught_up: bool) -> bool:
-        """Whether to commit now; `caught_up` when no tick waits."""
+    def is_due(self, *, caught_up: bool, far_behind: bool) -> bool:
+        """Whether to commit now; `caught_up` when no tick waits, `far_behind` when many do."""
 
     def seconds_left(self) -> float:
         """Seconds to wait for more ticks, at most, before asking again."""

@@ -109,9 +109,9 @@ class EarlySignals:
         """Note up to where ticks are processed: partition → next offset."""
         self._state.processed(positions)
 
-    def is_due(self, caught_up: bool) -> bool:
+    def is_due(self, *, caught_up: bool, far_behind: bool) -> bool:
         """Whether to begin a commit now: one at a time."""
-        return self._committing is None and self._schedule.is_due(caught_up)
+        return self._committing is None and self._schedule.is_due(caught_up=caught_up, far_behind=far_behind)
 
     def seconds_left(self) -> float:
         """Seconds to wait for more ticks, at most, before asking again."""

@@ -23,6 +23,7 @@ from stockpipeline.signals.detector import Detector
 
 _RESTORE_RETRY_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 0.2
+_FAR_BEHIND_RECORDS = 10 * DRAIN_MESSAGES
 _log = structlog.get_logger()
 
 
@@ -81,7 +82,10 @@ class DetectorLoop:
                 if not self._rewind_needed and (closed := self._closing.close()):
                     self._delivery.begin()
                     self._delivery.changed(closed)
-                if self._delivery.is_due(caught_up=len(messages) < DRAIN_MESSAGES):
+                if self._delivery.is_due(
+                    caught_up=len(messages) < DRAIN_MESSAGES,
+                    far_behind=self._assignment.lag >= _FAR_BEHIND_RECORDS,
+                ):
                     self._delivery.commit(wait=False)
             except TransactionFailed as error:
                 self._abort(str(error))

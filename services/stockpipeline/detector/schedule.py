@@ -5,13 +5,15 @@ from collections.abc import Callable
 
 URGENT_INTERVAL_SECONDS = 0.02
 """The least time from one commit to the next one with a signal."""
+BEHIND_INTERVAL_SECONDS = 1.0
+"""The least time between two commits of a detector that is far behind: each writes many states."""
 
 
 class CommitSchedule:
     """Knows how long the open transaction may wait: without a signal, the interval.
 
     A signal hurries it, unless ticks are waiting behind it: then they are worked off first, because a
-    detector that is behind gains more from throughput.
+    detector that is behind gains more from throughput. One that is far behind commits seldom.
     """
 
     def __init__(self, interval_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -20,6 +22,7 @@ class CommitSchedule:
         self._opened_at: float | None = None
         self._closed_at = float("-inf")
         self._urgent = False
+        self._far_behind = False
 
     @property
     def is_open(self) -> bool:
@@ -40,20 +43,28 @@ class CommitSchedule:
         self._closed_at = self._clock()
         self._urgent = False
 
-    def is_due(self, caught_up: bool) -> bool:
-        """Whether to commit now; `caught_up` when no tick waits."""
+    def is_due(self, *, caught_up: bool, far_behind: bool) -> bool:
+        """Whether to commit now; `caught_up` when no tick waits, `far_behind` when many do."""
+        self._far_behind = far_behind
         if self._opened_at is None:
             return False
         now = self._clock()
-        if now >= self._opened_at + self._interval_seconds:
+        if now >= self._opened_at + self._interval:
             return True
-        return self._urgent and caught_up and now >= self._closed_at + URGENT_INTERVAL_SECONDS
+        hurried = self._urgent and caught_up and not far_behind
+        return hurried and now >= self._closed_at + URGENT_INTERVAL_SECONDS
 
     def seconds_left(self) -> float:
         """Seconds to wait for more ticks, at most, before asking again."""
         if self._opened_at is None:
             return self._interval_seconds
-        due = self._opened_at + self._interval_seconds
-        if self._urgent:
+        due = self._opened_at + self._interval
+        if self._urgent and not self._far_behind:
             due = min(due, self._closed_at + URGENT_INTERVAL_SECONDS)
         return max(0.0, due - self._clock())
+
+    @property
+    def _interval(self) -> float:
+        if self._far_behind:
+            return max(self._interval_seconds, BEHIND_INTERVAL_SECONDS)
+        return self._interval_seconds

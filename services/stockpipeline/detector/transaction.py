@@ -78,9 +78,9 @@ class Transaction:
         """Note up to where ticks are processed: partition → next offset."""
         self._state.processed(positions)
 
-    def is_due(self, caught_up: bool) -> bool:
-        """Whether to commit now; `caught_up` when no tick waits."""
-        return self._schedule.is_due(caught_up)
+    def is_due(self, *, caught_up: bool, far_behind: bool) -> bool:
+        """Whether to commit now; `caught_up` when no tick waits, `far_behind` when many do."""
+        return self._schedule.is_due(caught_up=caught_up, far_behind=far_behind)
 
     def seconds_left(self) -> float:
         """Seconds to wait for more ticks, at most, before asking again."""

@@ -18,7 +18,7 @@ from tests.performance.report import Report
 
 TICKS, QUICK_TICKS = 1_000_000, 100_000
 PANDAS_TICKS, QUICK_PANDAS_TICKS = 2_000, 200
-ROUNDS, QUICK_ROUNDS = 5, 1
+ROUNDS, QUICK_ROUNDS = 3, 1
 LATENCY_SECONDS, QUICK_LATENCY_SECONDS = 20.0, 4.0
 LARGE_UNIVERSE = 4000
 
@@ -79,6 +79,7 @@ def report_throughput(throughput: Throughput, report: Report) -> None:
         ("two_processes", "broker_default", "two processes share the partitions"),
     )
     for name, baseline, note in rows:
+        note += f"; {throughput.median_per_cpu(name):,.0f} a CPU second"
         report.add(name, throughput.median(name), "ticks/s", baseline=baseline, note=note)
     rate = throughput.median("broker_default")
     report.add("broker_default_vs_quix", rate, "ticks/s", baseline="quix", note="the same as broker_default")

@@ -6,8 +6,9 @@ import json
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cluster.progress import Progress
 from stockpipeline.api import PipelineConfig, Topic
@@ -24,6 +25,20 @@ MANY = {
 }
 
 
+class Rate(NamedTuple):
+    """Ticks per second."""
+
+    wall: float
+    cpu: float
+    """Of the seconds in which the contender, not the broker or another program, had a processor."""
+
+
+def _rate(found: Sequence[Mapping[str, float]]) -> Rate:
+    ticks = sum(one["ticks"] for one in found)
+    wall = max(one["last"] for one in found) - min(one["first"] for one in found)
+    return Rate(ticks / wall, ticks / sum(one["cpu"] for one in found))
+
+
 @dataclass
 class Throughput:
     """Runs contenders in rounds and keeps their rates."""
@@ -32,6 +47,7 @@ class Throughput:
     ticks: int
     progress: Progress
     rates: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    per_cpu: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _runs: int = 0
 
     def prepare(self) -> None:
@@ -47,24 +63,28 @@ class Throughput:
         }
         (self.servers.folder / "history.json").write_text(json.dumps(bars))
 
-    def run(self, name: str, measure: Callable[[], float]) -> None:
+    def run(self, name: str, measure: Callable[[], Rate]) -> None:
         """Measure once and keep the rate."""
         with self.progress.step(f"{name}, round {len(self.rates[name]) + 1}"):
             rate = measure()
-            self.progress.note(f"{rate:,.0f} ticks/s")
-        self.rates[name].append(rate)
+            self.progress.note(f"{rate.wall:,.0f} ticks/s, {rate.cpu:,.0f} a CPU second")
+        self.rates[name].append(rate.wall)
+        self.per_cpu[name].append(rate.cpu)
 
     def median(self, name: str) -> float:
         """The median of the rounds."""
         return statistics.median(self.rates[name])
 
-    def other(self, contender: str, ticks: int | None = None) -> float:
-        """Run one of the others over all ticks, or so many; return its rate."""
-        job = self._job(ticks or self.ticks)
-        found = result(self.servers.start(contender, job), 900)
-        return found["ticks"] / (found["last"] - found["first"])
+    def median_per_cpu(self, name: str) -> float:
+        """The median of the ticks for each second that the contender had a processor."""
+        return statistics.median(self.per_cpu[name])
 
-    def detector(self, spec: Mapping[str, object], processes: int = 1) -> float:
+    def other(self, contender: str, ticks: int | None = None) -> Rate:
+        """Run one of the others over all ticks, or so many."""
+        job = self._job(ticks or self.ticks)
+        return _rate([result(self.servers.start(contender, job), 900)])
+
+    def detector(self, spec: Mapping[str, object], processes: int = 1) -> Rate:
         """Run the detector over all ticks in so many processes; return their rate together.
 
         Time counts from the first tick that one of them takes to the last: each has its partitions before
@@ -103,7 +123,7 @@ class Throughput:
         total = sum(one["ticks"] for one in shares)
         if total < self.ticks or len(shares) < processes:
             raise ContenderFailed(f"{processes} detectors took {[one['ticks'] for one in found]} ticks")
-        return total / (max(one["last"] for one in shares) - min(one["first"] for one in shares))
+        return _rate(shares)
 
     def _config(self, spec: Mapping[str, object]) -> PipelineConfig:
         return workload.pipeline(

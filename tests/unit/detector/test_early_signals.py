@@ -72,7 +72,7 @@ def test_a_commit_waits_for_the_signals_and_lets_ticks_be_taken_meanwhile(parts:
     assert parts.delivery.open
     parts.delivery.begin()
     parts.clock = 1.0
-    assert not parts.delivery.is_due(caught_up=True), "one commit at a time"
+    assert not parts.delivery.is_due(caught_up=True, far_behind=False), "one commit at a time"
     assert parts.delivery.seconds_left() > 0, "the loop does not spin"
     parts.may_commit.set()
     parts.delivery.commit(wait=True)

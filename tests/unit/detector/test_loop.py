@@ -11,7 +11,7 @@ from stockpipeline.detector.performance import NOT_JUDGED
 def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_again() -> None:
     consumer, delivery, assignment, intake, shutdown = Mock(), Mock(), Mock(), Mock(), Mock()
     type(shutdown).requested = PropertyMock(side_effect=[False, False, True])
-    assignment.pending, assignment.owned, assignment.version = [], [0], 1
+    assignment.pending, assignment.owned, assignment.version, assignment.lag = [], [0], 1, 0
     delivery.is_due.return_value = False
     consumer.drain.return_value = [MagicMock()]
     intake.take.side_effect = TransactionFailed("a message was refused")

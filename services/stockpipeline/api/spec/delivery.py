@@ -24,7 +24,8 @@ class Delivery(ApiModel):
     sooner, and may repeat (with the same id) after a failure."""
 
     commit_interval: Duration = "100ms"
-    """Longest time between two commits while ticks come: less is sooner, more is cheaper. 10ms to 10s."""
+    """Longest time between two commits while ticks come: less is sooner, more is cheaper. 10ms to 10s. A
+    detector that is more than 10,000 ticks behind takes at least 1s, to catch up sooner."""
 
     checks = (
         Check(

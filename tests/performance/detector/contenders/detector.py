@@ -47,7 +47,8 @@ def main() -> None:
             now = made[0].ticks._value.get() if made else 0.0
             if now > taken:
                 watch.began()
-                taken, watch.last = now, time.time()
+                taken = now
+                watch.ended()
                 if taken >= job.ticks:
                     break
         watch.ticks = int(taken)

@@ -53,18 +53,26 @@ class Watch:
 
     first: float = 0.0
     last: float = 0.0
+    cpu: float = 0.0
+    """Seconds of processors that the process took meanwhile, on all of its threads."""
     ticks: int = 0
     signals: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
+    _cpu_before: float = 0.0
 
     def began(self) -> None:
         """The first message is there."""
         if not self.first:
-            self.first = time.time()
+            self.first, self._cpu_before = time.time(), time.process_time()
+
+    def ended(self) -> None:
+        """The last message is done."""
+        self.last, self.cpu = time.time(), time.process_time() - self._cpu_before
 
     def report(self) -> None:
         """Print the result."""
-        self.last = self.last or time.time()
+        if not self.last:
+            self.ended()
         print(json.dumps(asdict(self)), flush=True)
 
 

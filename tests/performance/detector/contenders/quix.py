@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ def main() -> None:
         watch.ticks += 1
         if watch.ticks == job.ticks:
             # What follows is waiting for more, and the end.
-            watch.last = time.time()
+            watch.ended()
         symbol, price = tick["symbol"], tick["price"]
         rsi, macd, bb, before, latches = state[symbol]
         upper, _middle, lower = bb.peek(price)
