@@ -4,7 +4,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +79,19 @@ def _performance(config: "PipelineConfig", arguments: argparse.Namespace) -> int
     return show(config, as_json=arguments.json, out=sys.stdout)
 
 
+def _action(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
+    from stockpipeline.cli.action import send
+    from stockpipeline.market.corporate_actions import CorporateAction
+    from stockpipeline.market.sessions import session_from_date
+
+    if arguments.symbol not in config.spec.universe.symbols:
+        raise _Usage(f"{arguments.symbol} is not in the pipeline's universe")
+    if (arguments.split, arguments.dividend) == (1.0, 0.0):
+        raise _Usage("nothing happened: give --split, --dividend or both")
+    action = CorporateAction(session_from_date(arguments.date), arguments.split, arguments.dividend)
+    return send(config, arguments.symbol, action)
+
+
 class _Usage(Exception):
     """Arguments that do not go together."""
 
@@ -127,6 +142,15 @@ def _parser() -> argparse.ArgumentParser:
         "performance", help="Show what a running pipeline's signals have earned."
     )
     performance.add_argument("--json", action="store_true", help="all figures and signals instead of a table")
+    action = commands.add_parser("action", help="Tell a running pipeline of a split or dividend.")
+    action.add_argument("--symbol", required=True, help="whose")
+    action.add_argument(
+        "--date", type=_date, required=True, metavar="DATE", help="the first day at the new terms: 2005-02-28"
+    )
+    action.add_argument("--split", type=_split, default=1.0, metavar="N", help="new shares per old one")
+    action.add_argument(
+        "--dividend", type=_dividend, default=0.0, metavar="CASH", help="cash per share, before the split"
+    )
     _add_replay_files(replay)
     replica.add_parser(commands)
     runs: dict[argparse.ArgumentParser, Command] = {
@@ -136,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         replay: _replay,
         signals: _signals,
         performance: _performance,
+        action: _action,
     }
     for command, run in runs.items():
         command.set_defaults(run=run)
@@ -178,4 +203,25 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a date; write it as 2005-02-28") from None
+
+
+def _split(text: str) -> float:
+    number = float(text)
+    if not 0.0 < number < inf:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return number
+
+
+def _dividend(text: str) -> float:
+    number = float(text)
+    if not 0.0 <= number < inf:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
     return number

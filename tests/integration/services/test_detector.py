@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stockpipeline.adapters.kafka_partitioning import partition_of
 from stockpipeline.api import Topic
+from stockpipeline.cli import main
 from stockpipeline.cli.history import load
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.market.ticks import encode_tick
@@ -93,6 +94,29 @@ def test_what_is_no_tick_goes_to_the_dead_letters_and_changes_nothing(
         assert found["message"]
     assert_signals_are_as_expected(config, [json.loads(value) for _, value in good])
     assert detector.metric("stockpipeline_detector_refused_ticks_total") == len(MALFORMED) + 4
+
+
+def test_a_split_that_was_told_of_is_applied_once(
+    kafka: str, redis: str, start: StartService, tmp_path: Path
+) -> None:
+    config = pipeline("split", kafka, redis)
+    create_topics(config)
+    assert load(config) == 0
+    file = tmp_path / "pipeline.json"
+    file.write_text(config.to_json())
+    action = ["action", "--config", str(file), "--symbol", "AAPL", "--date", "2013-01-02", "--split", "2"]
+    assert main(action) == 0
+    detector = start("detector", config)
+    eventually(lambda: processed_all(config), "the split is read")
+    assert detector.metric("stockpipeline_detector_ticks_total") == 1
+    assert detector.metric("stockpipeline_detector_refused_ticks_total") == 0
+    assert main(action) == 0
+    eventually(lambda: detector.metric("stockpipeline_detector_ticks_total") == 2, "it is read again")
+    duplicates = 'stockpipeline_detector_refused_ticks_total{pipeline="split",reason="duplicate"} 1.0'
+    eventually(lambda: duplicates in detector.get("/metrics")[1], "it is known")
+    assert read_all(kafka, config.names.topic(Topic.DEAD_LETTER)) == []
+    state = read_all(kafka, config.names.topic(Topic.STATE))
+    assert [message.key() for message in state if message.key() != b"/next"] == [b"AAPL"]
 
 
 def test_the_detector_waits_for_redis_and_for_history(

@@ -175,3 +175,28 @@ def test_a_signal_for_people() -> None:
     assert format_signal(signal) == (
         "2013-03-01 14:30:00Z  IBM    buy  rsi-oversold              200.50  confidence 1.00  rsi14 29.88"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mistake"),
+    [
+        (
+            ["--symbol", "NOPE", "--date", "2005-02-28", "--split", "2"],
+            "NOPE is not in the pipeline",
+        ),
+        (["--symbol", "IBM", "--date", "2005-02-28"], "give --split, --dividend or both"),
+        (["--symbol", "IBM", "--date", "28.2.2005", "--split", "2"], "28.2.2005 is not a date"),
+        (["--symbol", "IBM", "--date", "2005-02-28", "--split", "0"], "0 is not more than 0"),
+        (["--symbol", "IBM", "--date", "2005-02-28", "--dividend", "nan"], "nan is not 0 or more"),
+    ],
+)
+def test_an_action_that_cannot_be_is_not_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], mistake: str
+) -> None:
+    path = write(tmp_path / "demo.yaml", resource())
+    try:
+        status = main(["action", "--config", str(path), *arguments])
+    except SystemExit as end:
+        status = int(str(end.code))
+    assert status == 2
+    assert mistake in capsys.readouterr().err

@@ -1,11 +1,14 @@
-"""What the main loop does when the open transaction fails under its hands."""
+"""What the main loop does when the open transaction fails under its hands, and what it measures."""
 
 from unittest.mock import MagicMock, Mock, PropertyMock
+
+from prometheus_client import CollectorRegistry
 
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.detector.closing import NoClosing
 from stockpipeline.detector.loop import DetectorLoop
 from stockpipeline.detector.performance import NOT_JUDGED
+from stockpipeline.runtime.metrics import DetectorMetrics
 
 
 def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_again() -> None:
@@ -25,3 +28,30 @@ def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_agai
     delivery.processed.assert_not_called()
     assignment.forget_progress.assert_called_once_with()
     consumer.halt.assert_called_once_with([0])
+
+
+def test_batches_and_rebalances_are_measured() -> None:
+    consumer, delivery, assignment, intake, shutdown = Mock(), Mock(), Mock(), Mock(), Mock()
+    type(shutdown).requested = PropertyMock(side_effect=[False, True])
+    assignment.pending, assignment.owned, assignment.version, assignment.lag = [], [0], 1, 0
+    assignment.symbols.return_value = []
+    delivery.is_due.return_value = False
+    delivery.seconds_left.return_value = 0.0
+    consumer.drain.return_value = [MagicMock(), MagicMock(), MagicMock()]
+    registry = CollectorRegistry()
+    loop = DetectorLoop(
+        consumer, delivery, Mock(), assignment, Mock(), intake, NOT_JUDGED, Mock(),
+        DetectorMetrics(registry, "demo"), Mock(), Mock(), shutdown, NoClosing(),
+    )  # fmt: skip
+    loop.run()
+    on_assign, on_revoke, on_lost = consumer.subscribe.call_args.args
+    on_assign([0])
+    on_revoke([0])
+    on_lost([0])
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"stockpipeline_detector_{name}", {"pipeline": "demo", **labels})
+
+    assert (value("batch_records_count"), value("batch_records_sum")) == (1, 3)
+    assert value("stage_seconds_count", stage="take") == 1
+    assert value("rebalances_total") == 3

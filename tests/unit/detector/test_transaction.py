@@ -22,8 +22,8 @@ def _always() -> bool:
     return True
 
 
-def _parts() -> tuple[Transaction, Mock, Callable[[], float | None]]:
-    registry = CollectorRegistry()
+def _parts(registry: CollectorRegistry | None = None) -> tuple[Transaction, Mock, Callable[[], float | None]]:
+    registry = registry or CollectorRegistry()
     producer = Mock()
     transaction = Transaction(
         producer,
@@ -61,3 +61,18 @@ def test_a_signal_of_an_aborted_transaction_is_not_measured() -> None:
         transaction.commit(wait=False)
     transaction.abort()
     assert measured() == 0
+
+
+def test_stages_and_aborted_transactions_are_measured() -> None:
+    registry = CollectorRegistry()
+    transaction, _producer, _measured = _parts(registry)
+    transaction.abort()  # none is open
+    transaction.begin()
+    transaction.commit(wait=False)
+    transaction.begin()
+    transaction.abort()
+    labels = {"pipeline": "demo"}
+    assert registry.get_sample_value("stockpipeline_detector_transactions_aborted_total", labels) == 1
+    for stage in ("produce", "commit"):
+        name = "stockpipeline_detector_stage_seconds_count"
+        assert registry.get_sample_value(name, {**labels, "stage": stage}) == 1
