@@ -48,11 +48,8 @@ class Plan:
         """The length of a vector."""
         self.owners = tuple(owners)
         """Position in a vector → index of its computation; None for the bar's own fields."""
-
-    @property
-    def minimum_bars(self) -> int:
+        self.minimum_bars = max((computation.minimum_bars for computation in self.computations), default=0)
         """Closed bars from which every indicator counts as converged."""
-        return max((computation.minimum_bars for computation in self.computations), default=0)
 
 
 class IndicatorEngine:
@@ -169,8 +166,13 @@ class _Column:
         if self._handle is None:
             # Some functions need a few bars more than their lookback to seed themselves.
             return
-        for bar in history.last(min(self._flat_bars, len(history))):
-            self._watch(self._inputs((bar.open, bar.high, bar.low, bar.close, bar.volume)))
+        newest = history.last(min(self._flat_bars, len(history)))
+        names = [self._computation.call.function.inputs[i] for i in self._watched]
+        rows = list(zip(*(getattr(newest, name).tolist() for name in names), strict=True))
+        self._unchanged = rows.pop()
+        self._unchanged_bars = 1
+        while rows and rows.pop() == self._unchanged:
+            self._unchanged_bars += 1
 
     def advance(self, fields: Vector) -> None:
         """Take the fields of a closed bar; the handle is open."""

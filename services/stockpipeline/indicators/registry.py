@@ -43,23 +43,10 @@ class Computation:
         self.lookback = _lookback(call)
         """Bars before the first value."""
         self._seeds = SeedWeight(cascades(call.function.name, parameters))
-
-    @property
-    def minimum_bars(self) -> int:
+        self.minimum_bars = self.lookback + 1 + self._seeds.bars_until(CONVERGED)
         """Closed bars from which the computation counts as converged."""
-        return self.lookback + 1 + self._seeds.bars_until(CONVERGED)
-
-    @property
-    def flat_bars(self) -> int | None:
-        """How many bars of unchanged inputs (the forming one included) make the values meaningless.
-
-        Over a flat window, ratios such as RSI are 0 / 0, for which TA-Lib answers 0: deeply oversold. The
-        window is the shortest period among the parameters; None for functions of one or two bars.
-        """
-        if self.lookback < _FEWEST_FLAT_BARS - 1:
-            return None
-        periods = [int(value) for name, value in self.call.parameters if "period" in name]
-        return max(_FEWEST_FLAT_BARS, min(periods, default=self.lookback) + 1)
+        self.flat_bars = _flat_bars(call, self.lookback)
+        """How many bars of unchanged inputs (the forming one included) make the values meaningless."""
 
     def confidence(self, bars: int) -> float:
         """Return how converged the values are after ``bars`` closed bars, in [0, 1] (see ``convergence``)."""
@@ -68,6 +55,17 @@ class Computation:
     def open(self, history: BarSeries) -> Handle | None:
         """Return a handle at the last bar of the history, None where that is too short for a first value."""
         return open_own(self.call, history) if self._is_own else open_stream(self.call, history)
+
+
+def _flat_bars(call: Call, lookback: int) -> int | None:
+    """Return the shortest period among the parameters; None for functions of one or two bars.
+
+    Over a flat window, ratios such as RSI are 0 / 0, for which TA-Lib answers 0: deeply oversold.
+    """
+    if lookback < _FEWEST_FLAT_BARS - 1:
+        return None
+    periods = [int(value) for name, value in call.parameters if "period" in name]
+    return max(_FEWEST_FLAT_BARS, min(periods, default=lookback) + 1)
 
 
 def _lookback(call: Call) -> int:
