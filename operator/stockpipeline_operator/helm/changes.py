@@ -21,7 +21,7 @@ from contextlib import suppress
 from stockpipeline_operator.helm import revision, storage
 from stockpipeline_operator.helm.chart import parse_manifest
 from stockpipeline_operator.helm.ingredients import Ingredients
-from stockpipeline_operator.kube.client import ApiError, Conflict, KubeClient, Object
+from stockpipeline_operator.kube.client import ApiError, Conflict, KubeClient, NotFound, Object
 from stockpipeline_operator.kube.resources import SECRET, owned_type
 
 FIELD_MANAGER = "stockpipeline-operator"
@@ -148,6 +148,10 @@ class ReleaseChanges:
             self._client.apply(path, wanted, FIELD_MANAGER, force=False)
         except Conflict as error:
             raise FieldsTaken(409, str(error)) from error
+        except NotFound as error:
+            # The API server names neither the object nor its kind.
+            name, kind = wanted["metadata"]["name"], f"{wanted['apiVersion']} {wanted['kind']}"
+            raise NotFound(404, f"the cluster does not know {kind}, which {name} is: {error}") from error
 
     def _delete(self, one: Object, namespace: str) -> None:
         self._client.delete(owned_type(one["kind"]).path(namespace, one["metadata"]["name"]))

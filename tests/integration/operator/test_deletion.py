@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from redis import Redis
 
-from stockpipeline_operator.kube.resources import OWNED, STOCK_PIPELINE
+from stockpipeline_operator.kube.resources import OWNED, SCALED_OBJECT, STOCK_PIPELINE
 from tests.integration.operator.harness import (
     DELETION_DEADLINE_SECONDS,
     Cluster,
@@ -16,7 +18,30 @@ from tests.integration.operator.harness import (
     eventually,
     pipeline,
 )
+from tests.integration.servers.kafka import running_broker
 from tests.integration.servers.process import free_port
+
+# As much of KEDA as the operator meets.
+SCALED_OBJECTS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "scaledobjects.keda.sh"},
+    "spec": {
+        "group": "keda.sh",
+        "names": {"kind": "ScaledObject", "plural": "scaledobjects"},
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                },
+            }
+        ],
+    },
+}
 
 
 def commit_offset(kafka: str, topic: str, group: str) -> None:
@@ -122,6 +147,44 @@ def test_a_kafka_and_redis_that_are_gone_hold_the_deletion_only_until_its_deadli
     assert dead_kafka in notes["KafkaNotCleaned"]
     assert "default.orphan.*" in notes["KafkaNotCleaned"]
     assert dead_redis in notes["RedisNotCleaned"]
+
+
+def test_topics_go_from_every_kafka_that_the_pipeline_was_told_to_use(
+    cluster: Cluster, operator: Operator, kafka: str, tmp_path: Path
+) -> None:
+    def topics(servers: str) -> list[str]:
+        found = AdminClient({"bootstrap.servers": servers}).list_topics(timeout=10).topics
+        return [one for one in found if one.startswith("default.moved.")]
+
+    with running_broker(tmp_path) as second:
+        cluster.apply(pipeline("moved"))
+        cluster.settled("moved")
+        cluster.edit("moved", {"kafka": {"bootstrapServers": second.bootstrap}})
+        cluster.settled("moved")
+        assert len(topics(kafka)) == len(topics(second.bootstrap)) > 0
+        assert cluster.pipeline("moved")["status"]["endpoints"]["kafka"] == [kafka, second.bootstrap]
+
+        cluster.delete("moved")
+        for servers in (kafka, second.bootstrap):
+            eventually(lambda servers=servers: not topics(servers), f"the topics to go from {servers}")
+
+
+def test_a_kind_that_is_gone_is_named_and_holds_no_deletion(cluster: Cluster, operator: Operator) -> None:
+    """KEDA is uninstalled while a pipeline has one of its objects."""
+    autoscaling = {"scaling": {"detector": {"autoscaling": {"minReplicas": 1, "maxReplicas": 2}}}}
+    cluster.server.kubectl("apply", "--filename", "-", input=json.dumps(SCALED_OBJECTS))
+    definition = f"crd/{SCALED_OBJECTS['metadata']['name']}"
+    cluster.server.kubectl("wait", "--for=condition=Established", definition, "--timeout=30s")
+    cluster.apply(pipeline("scaled", **autoscaling))
+    eventually(lambda: cluster.get(SCALED_OBJECT, "scaled-detector"), "the autoscaler's object")
+
+    cluster.server.kubectl("delete", definition, "--timeout=30s")
+    cluster.apply(pipeline("unscaled", **autoscaling))
+    assert "keda.sh/v1alpha1 ScaledObject" in cluster.has_reason("unscaled", "HelmFailed")
+    for name in ("scaled", "unscaled"):
+        cluster.delete(name)
+        assert cluster.release_secrets(name) == []
+        assert all(cluster.owned(resource, name) == [] for resource in OWNED)
 
 
 def test_a_pipeline_that_made_nothing_goes_at_once(cluster: Cluster, operator: Operator) -> None:
