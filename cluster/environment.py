@@ -33,6 +33,12 @@ def ensure(settings: Settings, progress: Progress) -> None:
     stamp = repo / ".venv" / "stockpipeline.digest"
     if stamp.exists() and stamp.read_text() == wanted:
         return
+    if stamp.parent.is_symlink():
+        # Making it anew empties the folder that it leads to, which others may be using.
+        raise RuntimeError(
+            f"{stamp.parent} is a link to {stamp.parent.resolve()}, which does not fit this tree; "
+            "remove the link, and an environment is made for this tree"
+        )
     with progress.step("Make the Python environment .venv"):
         run([sys.executable, "-m", "venv", "--clear", str(repo / ".venv")])
         pip = [str(python(settings)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
