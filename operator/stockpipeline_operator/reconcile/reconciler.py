@@ -55,6 +55,8 @@ STEPS: dict[Step, Callable[[Work], None]] = {
     Step.CLEAN_REDIS: keys.clean,
     Step.REMOVE_FINALIZER: finalizer.remove,
 }
+# They change the resource alone: what else was observed is as new after them as before.
+_ON_THE_RESOURCE = frozenset({Step.ADD_FINALIZER, Step.RECORD_ENDPOINTS})
 # More than the longest way through `decide`; reached only if steps have no effect.
 _MOST_STEPS = 2 * len(STEPS)
 # Neither Kafka nor ending pods tell when they have changed.
@@ -131,11 +133,13 @@ class Reconciler:
 
     def _step(self, work: Work) -> Rest:
         chosen = False
+        last: Step | None = None
         for _ in range(_MOST_STEPS):
             work.desired = self._desired(work.pipeline)
-            work.observed = self._observer.observe(
-                work.pipeline, work.cleaned, give_up=work.desired.deadline_passed
-            )
+            if last not in _ON_THE_RESOURCE:
+                work.observed = self._observer.observe(
+                    work.pipeline, work.cleaned, give_up=work.desired.deadline_passed
+                )
             if not chosen:
                 self._choose(work)
                 chosen = True
@@ -144,6 +148,7 @@ class Reconciler:
             if isinstance(decision, Rest):
                 return decision
             STEPS[decision](work)
+            last = decision
         raise Retry(f"{_MOST_STEPS} steps did not settle it; the last was: {decision.value}")
 
     def _choose(self, work: Work) -> None:
