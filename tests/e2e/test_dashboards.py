@@ -19,6 +19,9 @@ EVERYTHING = {"cluster": ".*", "namespace": ".*", "pipeline": ".*"}
 CHOICES = {"all": EVERYTHING, "one": {**EVERYTHING, "namespace": "default", "pipeline": "demo"}}
 
 
+RUNNING = {Component.PRODUCER, Component.DETECTOR, Component.OPERATOR}
+
+
 def is_steady(metric: Metric) -> bool:
     """Whether a component exports it from its start on, whatever comes: no label but its pipeline."""
     # A replay has no sources that could be silent; and no event time before its first tick.
@@ -26,6 +29,8 @@ def is_steady(metric: Metric) -> bool:
         "stockpipeline_producer_staleness_seconds",
         "stockpipeline_producer_event_time_seconds",
     ):
+        return False
+    if metric.component not in RUNNING:
         return False
     return metric.labels == (() if metric.component is Component.OPERATOR else ("pipeline",))
 
