@@ -53,17 +53,17 @@ the pipelines in it, and their finalizers could then never be removed. */}}
 # What the pipeline's chart contains, and nothing else.
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch, update, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [configmaps, serviceaccounts, services]
-  verbs: [get, list, watch, create, patch, update, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, list, watch, create, patch, update, delete]
+  verbs: [get, list, watch, create, patch, delete]
 # Only where scaling.detector.autoscaling asks for it, and the cluster has KEDA.
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
-  verbs: [get, create, patch, update, delete]
+  verbs: [get, create, patch, delete]
 # Helm keeps releases in Secrets of the pipeline's namespace.
 - apiGroups: [""]
   resources: [secrets]
