@@ -12,7 +12,13 @@ def add(work: Work) -> None:
 
 
 def remove(work: Work) -> None:
-    """Remove the finalizer: the API server then deletes the resource. Say what is kept by its policy."""
+    """Remove the finalizer: the API server then deletes the resource. Say what stays or may be left."""
+    if work.observed.unseen:
+        note = (
+            f"cannot see what is left of the release: {work.observed.unseen}; gave up: its Secrets may be "
+            "left behind"
+        )
+        work.tools.events.record(work.pipeline, "Warning", "ReleaseNotRemoved", note)
     if work.desired.retained:
         names = work.pipeline.names
         note = (

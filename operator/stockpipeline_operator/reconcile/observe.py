@@ -49,10 +49,10 @@ class Observer:
         if pipeline.deleting:
             try:
                 return self._remains(pipeline, cleaned)
-            except (ApiError, HelmFailure):
+            except (ApiError, HelmFailure) as error:
                 if not give_up:
                     raise
-                return Observed(cleaned=cleaned)
+                return Observed(unseen=str(error), cleaned=cleaned)
         history = self.releases.history(pipeline.namespace, pipeline.name)
         release = history[-1] if history else None
         if release is None:

@@ -181,5 +181,7 @@ class Observed:
     workloads: tuple[Workload, ...] = ()
     pods_left: int = 0
     """Only looked at during deletion."""
+    unseen: str = ""
+    """Why a deletion could not see what is left, where it goes on all the same: its deadline has passed."""
     cleaned: frozenset[Cleanup] = frozenset()
     """What this deletion has removed, or given up after its deadline."""

@@ -7,6 +7,7 @@ which it does not.
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -227,9 +228,12 @@ def check(world: World) -> None:
     found = world.objects.get(PIPELINE)
     if found is None or "deletionTimestamp" in found["metadata"]:
         assert found is None, "nothing holds a deletion for ever"
-        assert world.owned() == []
-        assert world.revisions == []
-        assert not any(world.topics.values()), "topics go wherever they were made"
+        # What fails after the deadline is left behind, and users are told.
+        if "ReleaseNotRemoved" not in world.events:
+            assert world.owned() == []
+            assert world.revisions == []
+        if "KafkaNotCleaned" not in world.events:
+            assert not any(world.topics.values()), "topics go wherever they were made"
         return
     conditions = {one["type"]: one for one in found["status"]["conditions"]}
     reason = conditions["Ready"]["reason"]
@@ -264,6 +268,8 @@ def redis_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 TestPipelines = Pipelines.TestCase
 TestPipelines.settings = settings(
+    # The same sequences each time, but for who goes hunting: STOCKPIPELINE_TEST_EXPLORE=1.
+    derandomize="STOCKPIPELINE_TEST_EXPLORE" not in os.environ,
     max_examples=300,
     stateful_step_count=25,
     deadline=None,
