@@ -54,6 +54,10 @@ BENCH = $(PYTHON) -m cluster bench $(if $(QUICK),--quick)
 bench: ## Run all benchmarks (QUICK=1: short runs, to try them out)
 	@$(BENCH)
 
+.PHONY: bench-batch
+bench-batch: ## The batch: indicators of 4,000 symbols x 5 years, against pandas; the sync of Redis
+	@$(BENCH) batch
+
 .PHONY: bench-detector
 bench-detector: ## The detector through a real broker: 1 M ticks next to other ways, delays, memory, start-up
 	@$(BENCH) detector

@@ -7,7 +7,8 @@ import base64
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from yfinance.pricing_pb2 import PricingData
@@ -28,6 +29,16 @@ class Faults:
     skew_seconds: float = 0.0
 
 
+@dataclass
+class Past:
+    """The days of a stock as Yahoo gives them, in terms of the newest share; None where nothing traded."""
+
+    days: dict[int, tuple[float | None, ...]]
+    """Days since 1970-01-01 → open, high, low, close, volume."""
+    splits: dict[int, float] = field(default_factory=dict)
+    dividends: dict[int, float] = field(default_factory=dict)
+
+
 class YahooServer(StandIn):
     """A stand-in for Yahoo; its URLs are `chart_url` and `stream_url`."""
 
@@ -37,6 +48,7 @@ class YahooServer(StandIn):
         self.faults = Faults()
         self.asked: Counter[str] = Counter()
         """Requests by path's first part; charts also by symbol."""
+        self.past: dict[str, Past] = {}
         self.connections = 0
         self.ticks_per_second = ticks_per_second
         self._sockets: dict[web.WebSocketResponse, set[str]] = {}
@@ -124,6 +136,10 @@ class YahooServer(StandIn):
             "regularMarketVolume": stock.day_volume, "priceHint": 2, "dataGranularity": "1m", "range": "1d",
             "validRanges": ["1d", "5d", "1mo"],
         }  # fmt: skip
+        if "period1" in request.query:
+            bounds = int(request.query["period1"]), int(request.query["period2"])
+            result = _past_chart(meta, self.past.get(symbol, Past({})), *bounds)
+            return web.json_response({"chart": {"result": [result], "error": None}})
         result = {
             "meta": meta,
             "timestamp": [traded],
@@ -174,6 +190,33 @@ class YahooServer(StandIn):
             if self.ticks_per_second:
                 for symbol in self.followed():
                     await self._trade(symbol, None, None)
+
+
+def _past_chart(meta: dict[str, Any], past: Past, since: int, until: int) -> dict[str, Any]:
+    """The chart of whole days whose sessions open between two times."""
+
+    def opens(day: int) -> int:
+        return day * 86_400 + 14 * 3600 + 1800
+
+    days = [day for day in sorted(past.days) if since <= opens(day) < until]
+    names = ("open", "high", "low", "close", "volume")
+    quote = {name: [past.days[day][index] for day in days] for index, name in enumerate(names)}
+    splits = {
+        str(opens(day)): {"date": opens(day), "numerator": ratio, "denominator": 1.0}
+        for day, ratio in past.splits.items()
+        if since <= opens(day) < until
+    }
+    dividends = {
+        str(opens(day)): {"date": opens(day), "amount": amount}
+        for day, amount in past.dividends.items()
+        if since <= opens(day) < until
+    }
+    result: dict[str, Any] = {"meta": meta, "indicators": {"quote": [{}], "adjclose": [{}]}}
+    if days:
+        result |= {"timestamp": [opens(day) for day in days], "indicators": {"quote": [quote]}}
+    if splits or dividends:
+        result["events"] = {"splits": splits, "dividends": dividends}
+    return result
 
 
 def stream_message(symbol: str, price: float, ts_ms: int, day_volume: int, size: int) -> str:

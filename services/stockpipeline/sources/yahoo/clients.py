@@ -81,7 +81,17 @@ class Charts:
             TooOften: Yahoo says so.
             Unanswered: anything else than an answer about the symbol.
         """
-        parameters = {"range": "1d", "interval": "1m", "includePrePost": True}
+        return self._ask(name, {"range": "1d", "interval": "1m", "includePrePost": True})
+
+    def days(self, name: str, since_seconds: int, until_seconds: int) -> Any:
+        """Return the JSON of the daily chart of Yahoo's symbol with splits and dividends; blocks.
+
+        Times are epoch seconds. Raises as `get`.
+        """
+        parameters = {"period1": since_seconds, "period2": until_seconds, "interval": "1d"}
+        return self._ask(name, {**parameters, "includePrePost": False, "events": "div,splits"})
+
+    def _ask(self, name: str, parameters: dict[str, Any]) -> Any:
         url = f"{CHART_URL}/v8/finance/chart/{name}"
         try:
             response = self._client.get(url, parameters, timeout=_TIMEOUT_SECONDS)
