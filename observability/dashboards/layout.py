@@ -1,5 +1,6 @@
 """Grafana's JSON of a dashboard, by its own SDK. The same for all of them: variables, links, annotations, refresh."""
 
+import json
 import string
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -46,6 +47,8 @@ _SIGNALS = (
     "[$__interval])) > 0"
 )
 
+_TITLES = {"Starts": "{{component}} starts", "Signals": "{{side}}: {{rule}}"}
+
 Build = Callable[[Panel], Any]
 
 
@@ -83,7 +86,10 @@ def render(board: Board) -> str:
     # Numbered, so that links to single panels last; the dashboard's own id is Grafana's to give.
     for number, one in enumerate(built.panels or (), start=1):
         one.id_val = number
-    return str(JSONEncoder(sort_keys=True, indent=2).encode(built)) + "\n"
+    content = json.loads(JSONEncoder().encode(built))
+    for annotation in content["annotations"]["list"]:
+        annotation["titleFormat"] = _TITLES[annotation["name"]]  # the SDK has no word for it
+    return json.dumps(content, sort_keys=True, indent=2) + "\n"
 
 
 def _variable(name: str, query: str) -> dashboard.QueryVariable:

@@ -76,7 +76,9 @@ def test_its_panels_have_numbers_and_do_not_overlap(dashboard: dict[str, Any]) -
 def test_annotations_read_what_is_exported(dashboard: dict[str, Any]) -> None:
     for annotation in dashboard["annotations"]["list"]:
         assert annotation["datasource"] == SOURCE
-        labels_of(annotation["expr"], KNOWN)
+        named = set(re.findall(r"{{(\w+)}}", annotation["titleFormat"]))
+        assert named
+        assert named <= labels_of(annotation["expr"], KNOWN)
 
 
 @pytest.mark.parametrize(("_uid", "panel"), PANELS)
