@@ -372,6 +372,25 @@ def test_an_edit_between_the_look_and_the_upgrade_is_taken_back() -> None:
     assert "EditsOverwritten" in world.events
 
 
+def test_what_a_deletion_cannot_see_holds_it_until_its_deadline_and_is_told() -> None:
+    world, process = started()
+    delete_pipeline(world)
+    tools = world.tools()
+
+    def refuse(*_: Any) -> Any:
+        raise refused(403, "secrets is forbidden")
+
+    tools.releases.history = refuse  # type: ignore[method-assign]
+    process.reconciler = Reconciler(world.base(SETTINGS), tools)
+    process.look()
+    assert PIPELINE in world.objects
+    assert "ReleaseNotRemoved" not in world.events
+    world.time += datetime.timedelta(seconds=DEADLINE_SECONDS + 1)
+    process.look()
+    assert PIPELINE not in world.objects
+    assert "ReleaseNotRemoved" in world.events
+
+
 def test_the_model_renders_what_the_operator_compares() -> None:
     """The model itself must be able to fail a test: an object that is not put right is seen."""
     world, _ = started()
