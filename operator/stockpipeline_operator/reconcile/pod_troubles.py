@@ -7,6 +7,7 @@ from stockpipeline_operator.reconcile.state import Workload
 
 _COMPONENT_LABEL = "app.kubernetes.io/component"
 _ORDINARY = ("ContainerCreating", "PodInitializing")
+_MISSING = "CreateContainerConfigError"
 
 
 def describe(pods: Iterable[Object]) -> dict[str, str]:
@@ -49,8 +50,11 @@ def _trouble(pod: Object) -> str | None:
 def _container_trouble(container: Object) -> str | None:
     waiting = container.get("state", {}).get("waiting", {})
     reason = waiting.get("reason")
+    if reason == _MISSING:
+        # Names the Secret or the key that is not there.
+        return f"waits: {reason}: {waiting.get('message', 'a Secret or ConfigMap is missing')}"
     if reason and reason not in _ORDINARY:
-        # The kubelet's message counts seconds: repeating it would change the status again and again.
+        # The kubelet's other messages count seconds: repeating them would change the status again and again.
         ended = container.get("lastState", {}).get("terminated", {})
         code = f", exit code {ended['exitCode']}{_last_words(ended)}" if "exitCode" in ended else ""
         image = f" of {container['image']}" if "Image" in reason else ""

@@ -82,7 +82,10 @@ def translate(text: str, slots: Mapping[str, int]) -> Translation:
             warnings.simplefilter("error", SyntaxWarning)
             tree = ast.parse(line.strip(), mode="eval")
     except SyntaxError as error:
-        raise RuleError(f"not an expression: {error.msg}", indent + max(1, error.offset or 1)) from None
+        if not error.offset:
+            # Python gives no place for what is missing at the end.
+            raise RuleError("not an expression: it ends too early", len(line.rstrip()) + 1) from None
+        raise RuleError(f"not an expression: {error.msg}", indent + error.offset) from None
     except (MemoryError, RecursionError):
         raise RuleError("nested too deeply", 1) from None
     translator = _Translator(slots, indent)
@@ -200,8 +203,9 @@ class _Translator:
     def _call(self, node: ast.Call, back: int, depth: int) -> _Result:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in RULE_FUNCTIONS:
-            near = _suggestion(name, RULE_FUNCTIONS)
-            raise self._error(node, f"unknown function{near or '; there are ' + ', '.join(RULE_FUNCTIONS)}")
+            named = f"unknown function {name!r}" if name else "only functions have arguments"
+            near = _suggestion(name, RULE_FUNCTIONS) or f"; there are {', '.join(RULE_FUNCTIONS)}"
+            raise self._error(node, f"{named}{near}")
         if node.keywords:
             raise self._error(node, f"{name} takes its arguments by position")
         match name, node.args:

@@ -179,6 +179,11 @@ def pod(**status: Any) -> dict[str, Any]:
 UNSCHEDULED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
 RUNNING = {"name": "producer", "state": {"running": {}}}
 PULLING = {"name": "producer", "image": "x:1", "state": {"waiting": {"reason": "ErrImagePull"}}}
+NO_SECRET = {
+    "name": "producer",
+    "image": "x:1",
+    "state": {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "token" not found'}},
+}
 CREATING = {"name": "producer", "state": {"waiting": {"reason": "ContainerCreating"}}}
 CRASHING = {
     "name": "history",
@@ -191,6 +196,10 @@ CRASHING = {
     ("found", "expected"),
     [
         (pod(conditions=[UNSCHEDULED]), "cannot be scheduled: 0/1 nodes are available"),
+        (
+            pod(containerStatuses=[NO_SECRET]),
+            'container producer waits: CreateContainerConfigError: secret "token" not found',
+        ),
         (pod(containerStatuses=[PULLING]), "container producer waits: ErrImagePull of x:1"),
         (pod(initContainerStatuses=[CRASHING]), "container history waits: CrashLoopBackOff, exit code 3"),
         (pod(containerStatuses=[RUNNING]), "container producer runs but is not ready yet"),
