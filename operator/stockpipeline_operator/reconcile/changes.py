@@ -7,6 +7,7 @@ from typing import Any
 
 from stockpipeline.api import PlannedAction, PlannedChange
 from stockpipeline_operator.kube.resources import WORKLOADS
+from stockpipeline_operator.reconcile.state import Release
 
 Object = dict[str, Any]
 _MOST_FIELDS = 20
@@ -14,9 +15,14 @@ _MOST_FIELDS = 20
 _SERVER_SIDE = frozenset({"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"})
 
 
-def plan_digest(old: str, new: str) -> str:
-    """What identifies a plan: from which release's digest (empty: none) to which. 12 hex digits."""
-    return hashlib.sha256(f"{old}\n{new}".encode()).hexdigest()[:12]
+def plan_digest(release: Release | None, digest: str) -> str:
+    """What identifies a plan: from which revision to which chart and values. 12 hex digits.
+
+    Not from which digest: the same change may be wanted again months after it was taken back, and its old
+    approval, which nobody has removed, must not hold for it.
+    """
+    uid = "" if release is None else release.uid
+    return hashlib.sha256(f"{uid}\n{digest}".encode()).hexdigest()[:12]
 
 
 def change(live: Object | None, wanted: Object) -> PlannedChange | None:
@@ -33,7 +39,12 @@ def change(live: Object | None, wanted: Object) -> PlannedChange | None:
         name=name,
         fields=fields[:_MOST_FIELDS],
         more_fields=max(0, len(fields) - _MOST_FIELDS),
-        restarts=kind in WORKLOADS and any(field.startswith("spec.template") for field in fields),
+        restarts=(
+            kind in WORKLOADS
+            and any(field.startswith("spec.template") for field in fields)
+            and _runs(live)
+            and _runs(wanted)
+        ),
     )
 
 
@@ -57,6 +68,11 @@ def changed_fields(old: Any, new: Any, path: str = "") -> Iterator[str]:
             yield from changed_fields(*inside, path)
         else:
             yield path
+
+
+def _runs(workload: Object) -> bool:
+    """Whether it has pods: one that is suspended, or is about to be, starts none anew."""
+    return workload["spec"].get("replicas", 1) != 0
 
 
 def _content(body: Object) -> Object:

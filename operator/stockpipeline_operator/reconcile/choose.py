@@ -28,7 +28,7 @@ def takes_newest(pipeline: Pipeline, release: Release | None) -> bool:
     """
     if release is None or not release.ours or release.base in ("", pipeline.base.digest):
         return True
-    return pipeline.takes_upgrades or pipeline.approved == plan_digest(release.digest, pipeline.digest)
+    return pipeline.takes_upgrades or pipeline.approved == plan_digest(release, pipeline.digest)
 
 
 class Chooser:

@@ -56,7 +56,9 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
         return Rest.STALLED
     if release is not None and not release.ours:
         return Rest.STALLED
-    if release is None and _unapproved(desired, release):
+    same = release is not None and release.digest == desired.digest
+    unapproved = desired.planned and not same and not approved(desired, release)
+    if release is None and unapproved:
         return Rest.UNAPPROVED
     if not desired.has_finalizer:
         if release is None and not desired.suspended:
@@ -67,15 +69,15 @@ def decide(desired: Desired, observed: Observed) -> Step | Rest:
             if observed.topics.mismatched:
                 return Rest.STALLED
         return Step.ADD_FINALIZER
-    if not desired.endpoints_recorded:
-        return Step.RECORD_ENDPOINTS
     if release is not None and release.status.pending:
         return Rest.LOCKED if observed.locked else Step.UNLOCK
     if release is not None and release.status in (ReleaseStatus.UNINSTALLING, ReleaseStatus.UNINSTALLED):
         # Interrupted, or kept as history by somebody: Helm installs only where there is nothing.
         return Step.UNINSTALL
-    if _unapproved(desired, release):
+    if unapproved and not _must_go_back(desired, observed):
         return Rest.UNAPPROVED
+    if not desired.endpoints_recorded:
+        return Step.RECORD_ENDPOINTS
     if not desired.suspended:
         # Services must find their topics when they start, and a suspended pipeline starts none.
         if observed.topics.unreachable is not None:
@@ -98,9 +100,10 @@ def _decide_revision(
         failed = release.digest == desired.digest != good.digest and observed.failure is not None
         if failed and desired.failed != (release.digest, release.revision):
             return Step.CONDEMN
-        if desired.failed[0] == desired.digest and not desired.retry_due:
-            # Also where the way back was interrupted. Never to a suspended revision: none of them is good.
-            return Rest.ROLLED_BACK if deployed and release.digest == good.digest else Step.ROLL_BACK
+        if _must_go_back(desired, observed):
+            return Step.ROLL_BACK
+        if _condemned(desired, release):
+            return Rest.ROLLED_BACK
     if deployed and release.digest == desired.digest:
         return Rest.SETTLED
     well = deployed and observed.failure is None and all(one.done for one in observed.workloads)
@@ -109,10 +112,30 @@ def _decide_revision(
     return Step.UPGRADE
 
 
-def _unapproved(desired: Desired, release: Release | None) -> bool:
-    """Whether the next revision waits for somebody's approval. The same one again needs none."""
-    old = "" if release is None else release.digest
-    return desired.planned and old != desired.digest and desired.approved != plan_digest(old, desired.digest)
+def _condemned(desired: Desired, release: Release) -> bool:
+    """Whether what is desired has failed and is not to be tried again yet: where changes wait for approval,
+    the next attempt does so too."""
+    digest, revision = desired.failed
+    if digest != desired.digest:
+        return False
+    if not desired.planned:
+        return not desired.retry_due
+    trying = release.digest == desired.digest and release.revision != revision
+    return not trying and not approved(desired, release)
+
+
+def _must_go_back(desired: Desired, observed: Observed) -> bool:
+    """Whether a rollout has failed, and the good revision is not what is deployed: also where the way back was
+    interrupted. Never to a suspended revision: none of them is good."""
+    release, good = observed.release, observed.good
+    if release is None or good is None or not _condemned(desired, release):
+        return False
+    return release.status is not ReleaseStatus.DEPLOYED or release.digest != good.digest
+
+
+def approved(desired: Desired, release: Release | None) -> bool:
+    """Whether somebody has approved to go from this revision to what is desired."""
+    return desired.approved == plan_digest(release, desired.digest)
 
 
 def _decide_deletion(desired: Desired, observed: Observed) -> Step | Rest:

@@ -13,6 +13,7 @@ from stockpipeline_operator.reconcile.pipeline import Pipeline
 from stockpipeline_operator.reconcile.state import ObjectRef, Observed
 
 _MOST_CHANGES = 40
+_TOPIC = "Topic"
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,13 @@ class Planner:
     def plan(self, pipeline: Pipeline, observed: Observed, reason: PlanReason) -> Plan:
         """The plan from what is deployed to what `pipeline` asks for.
 
-        The plan that the status has is good for as long as its digest: nothing is asked again.
+        The API server is not asked again for the plan that the status has.
         """
-        release = observed.release
-        digest = plan_digest("" if release is None else release.digest, pipeline.digest)
+        digest = plan_digest(observed.release, pipeline.digest)
         known = pipeline.reported.plan
-        if known is not None and known.digest == digest:
+        if known is not None and known.digest == digest and _holds(known, observed):
             return known.model_copy(update={"reason": reason})
-        changes = self._changes(pipeline, observed)
+        changes = (*_topics(observed), *self._changes(pipeline, observed))
         return Plan(
             digest=digest,
             reason=reason,
@@ -41,11 +41,7 @@ class Planner:
         )
 
     def _changes(self, pipeline: Pipeline, observed: Observed) -> tuple[PlannedChange, ...]:
-        found = [
-            PlannedChange(action=PlannedAction.CREATE, kind="Topic", name=name)
-            for name in observed.topics.missing
-        ]
-        stays = set()
+        found, stays = [], set()
         for each in pipeline.base.chart.render(pipeline.values, pipeline.name, pipeline.namespace):
             wanted = marked(each, pipeline.namespace, pipeline.name)
             ref = ObjectRef.of(wanted)
@@ -63,3 +59,16 @@ class Planner:
                 if part.ref not in stays
             ]
         return tuple(found)
+
+
+def _holds(plan: Plan, observed: Observed) -> bool:
+    """Whether a plan still has the topics that are missing. Kafka may be away: then nobody knows better."""
+    planned = tuple(one for one in plan.changes if one.kind == _TOPIC)
+    return observed.topics.unreachable is not None or planned == _topics(observed)
+
+
+def _topics(observed: Observed) -> tuple[PlannedChange, ...]:
+    """The topics that would be made, as far as Kafka answers."""
+    return tuple(
+        PlannedChange(action=PlannedAction.CREATE, kind=_TOPIC, name=name) for name in observed.topics.missing
+    )

@@ -26,7 +26,7 @@ from stockpipeline_operator.reconcile import (
 )
 from stockpipeline_operator.reconcile.base import Base
 from stockpipeline_operator.reconcile.choose import Chooser
-from stockpipeline_operator.reconcile.decide import Rest, Step, decide
+from stockpipeline_operator.reconcile.decide import Rest, Step, approved, decide
 from stockpipeline_operator.reconcile.events import Severity
 from stockpipeline_operator.reconcile.observe import Observer
 from stockpipeline_operator.reconcile.pipeline import Pipeline
@@ -163,8 +163,9 @@ class Reconciler:
         if desired.deleting or desired.problems or (release is not None and not release.ours):
             return
         deployed = "" if release is None else release.digest
-        if deployed != desired.digest and (desired.planned or desired.session_closes is not None):
-            reason = PlanReason.MODE if desired.planned else PlanReason.WINDOW
+        unapproved = desired.planned and not approved(desired, release)
+        if deployed != desired.digest and (unapproved or desired.session_closes is not None):
+            reason = PlanReason.MODE if unapproved else PlanReason.WINDOW
             work.plan = self._planner.plan(work.pipeline, observed, reason)
             work.observed = replace(observed, restarts=any(one.restarts for one in work.plan.changes))
         elif work.held is not None:

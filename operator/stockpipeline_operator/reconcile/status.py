@@ -21,8 +21,8 @@ def status_of(
     before = pipeline.reported
     components, release, plan = before.components, before.release, before.plan
     good, failed = before.good_digest, before.failed_rollout
-    if failed is not None and (failed.digest != pipeline.digest or verdict.ready):
-        failed = None  # something else is wanted, or it works after all
+    if failed is not None and failed.digest not in _wanted(work):
+        failed = None  # something else is wanted
     if observed is not None:
         components = tuple(
             Component(name=one.component, kind=DEPLOYMENT.kind, ready=one.ready, desired=one.desired)
@@ -34,6 +34,8 @@ def status_of(
             release = Release(name=found.name, revision=found.revision, digest=found.digest)
             if verdict.ready:
                 good = found.digest
+                if failed is not None and failed.digest == good:
+                    failed = None  # it works after all
     found_conditions = (
         *summary(verdict),
         drifted(observed, work.corrected, before.conditions, now),
@@ -56,6 +58,11 @@ def status_of(
         failed_rollout=failed,
         plan=plan,
     )
+
+
+def _wanted(work: Work) -> tuple[str, ...]:
+    """Digests of what is worked towards, and of what waits to be accepted."""
+    return tuple(one.digest for one in (work.pipeline, work.held) if one is not None)
 
 
 def ready_condition(status: StockPipelineStatus) -> Condition | None:

@@ -22,10 +22,20 @@ def waiting_sentence(pipeline: Pipeline, plan: Plan | None) -> str:
         assert pipeline.config is not None
         exchange = pipeline.config.spec.universe.exchange
         return f"a change that {summary(plan)} waits for the close of {exchange}"
+    given = pipeline.approved
+    earlier = f"the approval {given} is for another plan. " if given not in ("", plan.digest) else ""
     return (
-        f"plan {plan.digest} {summary(plan)} (see status.plan). It is carried out after: "
-        f"{approval(pipeline, plan.digest)}"
+        f"{_failure(pipeline, pipeline)}{earlier}plan {plan.digest} {summary(plan)} (see status.plan). "
+        f"It is carried out after: {approval(pipeline, plan.digest)}"
     )
+
+
+def _failure(pipeline: Pipeline, wanted: Pipeline) -> str:
+    """How the last attempt at what is wanted went, where it failed."""
+    failed = pipeline.reported.failed_rollout
+    if failed is None or failed.digest != wanted.digest:
+        return ""
+    return f"the last attempt, revision {failed.revision}, failed: {failed.message}. "
 
 
 def approval(pipeline: Pipeline, digest: str) -> str:
@@ -63,10 +73,10 @@ def upgrade_available(
         return before
     if held is None or observed is None or observed.release is None:
         return Finding(type_, False, "UpToDate", "the release is made with what this operator brings")
-    digest = plan_digest(observed.release.digest, held.digest)
+    digest = plan_digest(observed.release, held.digest)
     effect = f", which {summary(plan)} (see status.plan)" if plan and plan.digest == digest else ""
     message = (
-        f"this operator brings {_brought(held.base)}{effect}. The release keeps what it was made with until: "
+        f"{_failure(pipeline, held)}this operator brings {_brought(held.base)}{effect}. The release keeps what it was made with until: "
         f"{approval(pipeline, digest)}; spec.upgradePolicy: Auto takes upgrades without it"
     )
     return Finding(type_, True, "Held", message)

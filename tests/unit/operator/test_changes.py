@@ -8,6 +8,7 @@ import pytest
 
 from stockpipeline.api import PlannedAction
 from stockpipeline_operator.reconcile.changes import change, changed_fields, plan_digest
+from stockpipeline_operator.reconcile.state import Release, ReleaseStatus
 
 
 def deployment(image: str = "services:1", **metadata: Any) -> dict[str, Any]:
@@ -64,6 +65,15 @@ def test_pods_restart_when_their_template_changes() -> None:
     assert not found.restarts
 
 
+@pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 0), (0, 0)])
+def test_what_does_not_run_is_not_started_anew(before: int, after: int) -> None:
+    live, wanted = deployment(), deployment(image="services:2")
+    live["spec"]["replicas"], wanted["spec"]["replicas"] = before, after
+    found = change(live, wanted)
+    assert found is not None
+    assert not found.restarts
+
+
 def test_a_long_list_of_fields_is_cut_and_counted() -> None:
     found = change(deployment(), deployment(labels={f"l{number:02}": "x" for number in range(30)}))
     assert found is not None
@@ -71,5 +81,6 @@ def test_a_long_list_of_fields_is_cut_and_counted() -> None:
 
 
 def test_the_digest_tells_both_ends_of_a_plan() -> None:
-    digests = {plan_digest(*ends) for ends in (("", "a"), ("a", ""), ("a", "b"), ("b", "a"))}
-    assert len(digests) == 4
+    first, again = (Release("demo", 1, ReleaseStatus.DEPLOYED, "a", uid) for uid in ("1", "2"))
+    digests = {plan_digest(old, new) for old in (None, first, again) for new in ("a", "b")}
+    assert len(digests) == 6

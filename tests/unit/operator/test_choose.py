@@ -129,7 +129,7 @@ def test_what_the_kept_chart_cannot_do_is_said() -> None:
 
 def test_an_upgrade_is_taken_where_it_may_be() -> None:
     old, new = release_of(OLD, resource()), Pipeline.of(resource(), NEW)
-    approved = resource(annotations={"stockpipeline.dev/approve": plan_digest(old.digest, new.digest)})
+    approved = resource(annotations={"stockpipeline.dev/approve": plan_digest(old, new.digest)})
     assert not takes_newest(new, old)
     assert takes_newest(Pipeline.of(approved, NEW), old)
     assert takes_newest(Pipeline.of(resource(upgradePolicy="Auto"), NEW), old)

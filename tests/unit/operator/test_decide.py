@@ -41,8 +41,10 @@ ALL_CLEAN = frozenset(Cleanup)
 GIVEN_UP = frozenset({Cleanup.RELEASE})
 
 
-def release(status: ReleaseStatus = ReleaseStatus.DEPLOYED, digest: str = "new") -> Release:
-    return Release("demo", 3, status, digest)
+def release(
+    status: ReleaseStatus = ReleaseStatus.DEPLOYED, digest: str = "new", uid: str = "third"
+) -> Release:
+    return Release("demo", 3, status, digest, uid)
 
 
 CURRENT = Observed(release=release())
@@ -56,8 +58,10 @@ REFUSED = replace(BAD, release=release(ReleaseStatus.FAILED))
 CUT_OFF = replace(BAD, release=release(ReleaseStatus.FAILED, "good"))
 CONDEMNED = replace(WANTED, failed=("new", 3))
 DUE = replace(CONDEMNED, retry_due=True)
-BACK = Observed(release=replace(release(digest="good"), revision=4), good=GOOD)
+BACK = Observed(release=replace(release(digest="good", uid="fourth"), revision=4), good=GOOD)
 PLANNED = replace(WANTED, planned=True)
+PLANNED_BAD = replace(CONDEMNED, planned=True)
+APPROVAL = plan_digest(OLD.release, "new")
 OPEN = replace(WANTED, session_closes=datetime(2026, 11, 23, 21, tzinfo=UTC))
 RESTARTING = replace(OLD, restarts=True)
 AILING = Workload("detector", "demo-detector", desired=1, ready=0, current=True)
@@ -71,6 +75,7 @@ TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
     ("a release is never left unmarked", FRESH, replace(CURRENT, topics=NO_KAFKA), Step.ADD_FINALIZER),
     ("where it makes things is written down first", UNRECORDED, NOTHING, Step.RECORD_ENDPOINTS),
     ("also when it moves", UNRECORDED, OLD, Step.RECORD_ENDPOINTS),
+    ("but not what nobody approved", replace(UNRECORDED, planned=True), OLD, Rest.UNAPPROVED),
     ("topics come before workloads", WANTED, replace(NOTHING, topics=NO_TOPICS), Step.CREATE_TOPICS),
     ("nothing starts without Kafka", WANTED, replace(NOTHING, topics=NO_KAFKA), Rest.BLOCKED),
     ("then the release", WANTED, NOTHING, Step.INSTALL),
@@ -140,15 +145,28 @@ TABLE: list[tuple[str, Desired, Observed, Step | Rest]] = [
     ("planned: what runs is restored", PLANNED, replace(OLD, drifts=LOST), Step.RESTORE),
     ("planned: the same is repaired", PLANNED, FAILED, Step.UPGRADE),
     ("planned: nothing waits", PLANNED, CURRENT, Rest.SETTLED),
-    ("approved: a new one", replace(PLANNED, approved=plan_digest("", "new")), NOTHING, Step.INSTALL),
-    ("approved: a change", replace(PLANNED, approved=plan_digest("old", "new")), OLD, Step.UPGRADE),
-    ("approved: another change", replace(PLANNED, approved=plan_digest("old", "x")), OLD, Rest.UNAPPROVED),
+    ("approved: a new one", replace(PLANNED, approved=plan_digest(None, "new")), NOTHING, Step.INSTALL),
+    ("approved: a change", replace(PLANNED, approved=APPROVAL), OLD, Step.UPGRADE),
+    ("approved: another change", replace(PLANNED, approved=plan_digest(OLD.release, "x")), OLD,
+     Rest.UNAPPROVED),
+    ("approved: the same from an earlier revision", replace(PLANNED, approved=APPROVAL),
+     replace(OLD, release=release(digest="old", uid="later")), Rest.UNAPPROVED),
+    ("planned: a failed one is recorded", PLANNED, BAD, Step.CONDEMN),
+    ("planned: going back needs no approval", PLANNED_BAD, BAD, Step.ROLL_BACK),
+    ("planned: also when it was cut off", PLANNED_BAD, CUT_OFF, Step.ROLL_BACK),
+    ("planned: also when it could be tried again", replace(PLANNED_BAD, retry_due=True), CUT_OFF,
+     Step.ROLL_BACK),
+    ("planned: the next attempt waits", replace(PLANNED_BAD, retry_due=True), BACK, Rest.UNAPPROVED),
+    ("approved: the next attempt, at once", replace(PLANNED_BAD, approved=plan_digest(BACK.release, "new")),
+     BACK, Step.UPGRADE),
+    ("approved: and is on its way", replace(PLANNED_BAD, failed=("new", 1)), replace(BAD, failure=None),
+     Rest.SETTLED),
     ("open: what restarts waits", OPEN, RESTARTING, Rest.OUT_OF_WINDOW),
     ("open: what does not restart goes on", OPEN, OLD, Step.UPGRADE),
     ("closed: it goes on", WANTED, RESTARTING, Step.UPGRADE),
     ("open: a failing pipeline is repaired", OPEN, replace(RESTARTING, workloads=(AILING,)), Step.UPGRADE),
     ("open: a failed release is repaired", OPEN, replace(FAILED, restarts=True), Step.UPGRADE),
-    ("open: approval does not open it", replace(OPEN, planned=True, approved=plan_digest("old", "new")),
+    ("open: approval does not open it", replace(OPEN, planned=True, approved=APPROVAL),
      RESTARTING, Rest.OUT_OF_WINDOW),
     ("late: pods do not hold it", LATE, Observed(pods_left=2), Step.CLEAN_KAFKA),
     ("late: a release that stays", LATE, replace(CURRENT, cleaned=GIVEN_UP), Step.CLEAN_KAFKA),
@@ -215,7 +233,9 @@ situations = st.builds(
     good=st.none() | st.just(GOOD),
 )
 KEPT = replace(LATE, retained=True)
-wishes = st.sampled_from([WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE, KEPT, UNRECORDED, CONDEMNED])
+wishes = st.sampled_from(
+    [WANTED, SUSPENDED, BROKEN, FRESH, DELETED, LATE, KEPT, UNRECORDED, CONDEMNED, PLANNED, PLANNED_BAD]
+)
 
 
 @given(wishes, situations)

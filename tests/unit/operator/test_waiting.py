@@ -16,7 +16,15 @@ from stockpipeline.api import Condition, StockPipelineStatus
 from stockpipeline_operator.reconcile import base
 from stockpipeline_operator.reconcile.reconciler import Reconciler
 from tests.unit.operator.cluster_model import PIPELINE, Chart, World, new_pipeline
-from tests.unit.operator.test_convergence import DEPLOYMENT, FIRST_KAFKA, KEY, SETTINGS, roll_out, spec
+from tests.unit.operator.test_convergence import (
+    DEPLOYMENT,
+    FIRST_KAFKA,
+    KEY,
+    SETTINGS,
+    give_up,
+    roll_out,
+    spec,
+)
 
 OPEN = datetime.datetime(2026, 1, 5, 15, tzinfo=UTC)
 CLOSE = datetime.datetime(2026, 1, 5, 21, tzinfo=UTC)
@@ -56,6 +64,9 @@ class Desk:
         found = self.world.objects[PIPELINE]
         found["metadata"].setdefault("annotations", {})["stockpipeline.dev/approve"] = digest
         self.world.wrote(found)
+
+    def give_up(self, component: str) -> None:
+        give_up(self.world, component)
 
     @property
     def status(self) -> StockPipelineStatus:
@@ -109,6 +120,73 @@ def test_an_approval_is_for_one_plan() -> None:
     assert desk.revision == 2
 
 
+def test_an_approval_holds_once() -> None:
+    desk = Desk()
+    desk.settle()
+    there = {"universe": {"symbols": ["IBM"]}}
+    back = {"universe": desk.world.objects[PIPELINE]["spec"]["universe"]}
+    desk.edit(mode="Plan", **there)
+    desk.settle()
+    plan = desk.status.plan
+    assert plan is not None
+    desk.approve(plan.digest)
+    desk.settle()
+    desk.edit(mode="Apply", **back)
+    desk.settle()
+    assert desk.revision == 3
+
+    desk.edit(mode="Plan", **there)
+    desk.settle()
+    ready = desk.condition("Ready")
+    assert ready.reason == "AwaitingApproval", "the annotation of the first time is still there"
+    assert f"the approval {plan.digest} is for another plan" in ready.message
+    assert desk.revision == 3
+
+
+def test_what_failed_is_tried_again_only_with_another_approval() -> None:
+    desk = Desk()
+    desk.settle()
+    desk.edit(mode="Plan", universe={"symbols": ["IBM"]})
+    desk.settle()
+    first = desk.status.plan
+    assert first is not None
+    desk.approve(first.digest)
+    desk.reconciler.reconcile(KEY)
+    assert desk.revision == 2
+    desk.give_up("detector")
+    desk.settle()
+    assert desk.revision == 3, "going back needs no approval"
+    ready = desk.condition("Ready")
+    assert (ready.status, ready.reason) == ("True", "AwaitingApproval")
+    assert ready.message.startswith("the last attempt, revision 2, failed: ")
+    desk.world.time += datetime.timedelta(days=1)
+    desk.settle()
+    assert desk.revision == 3
+
+    second = desk.status.plan
+    assert second is not None
+    assert second.digest != first.digest
+    desk.approve(second.digest)
+    desk.settle()
+    assert desk.revision == 4
+    assert desk.condition("Ready").reason == "Running"
+    assert desk.status.failed_rollout is None
+
+
+def test_topics_are_planned_also_when_kafka_came_back_after_the_plan() -> None:
+    desk = Desk(mode="Plan")
+    desk.world.kafka_away = True
+    desk.settle()
+    desk.world.kafka_away = False
+    desk.settle()
+    plan = desk.status.plan
+    assert plan is not None
+    assert "Topic" in {one.kind for one in plan.changes}
+    desk.world.kafka_away = True
+    desk.settle()
+    assert desk.status.plan == plan
+
+
 def test_a_plan_can_be_deleted_without_ever_being_approved() -> None:
     desk = Desk(mode="Plan")
     desk.settle()
@@ -135,6 +213,40 @@ def test_restarts_wait_for_the_close() -> None:
     desk.settle()
     assert desk.revision == 2
     assert desk.condition("Ready").reason == "Running"
+
+
+def test_an_approved_plan_waits_for_the_close_and_says_so() -> None:
+    desk = Desk(rollout={"window": "OutsideSession"})
+    desk.world.time = OPEN
+    desk.settle()
+    desk.edit(mode="Plan", universe={"symbols": ["IBM"]})
+    desk.settle()
+    plan = desk.status.plan
+    assert plan is not None
+    desk.approve(plan.digest)
+    desk.settle()
+    ready = desk.condition("Ready")
+    assert ready.reason == "AwaitingClose"
+    assert "waits for the close of XNAS" in ready.message
+    assert "kubectl annotate" not in ready.message, "it is approved already"
+    desk.world.time = CLOSE
+    desk.settle()
+    assert desk.revision == 2
+
+
+def test_what_failed_is_not_forgotten_while_its_next_attempt_waits_for_the_close() -> None:
+    desk = Desk(rollout={"window": "OutsideSession"})
+    desk.settle()
+    desk.edit(universe={"symbols": ["IBM"]})
+    desk.reconciler.reconcile(KEY)
+    desk.give_up("detector")
+    desk.settle()
+    desk.world.time = OPEN
+    desk.settle()
+    assert desk.condition("Ready").reason == "AwaitingClose"
+    failed = desk.status.failed_rollout
+    assert failed is not None
+    assert failed.attempts == 1
 
 
 def test_what_restarts_nothing_does_not_wait() -> None:
