@@ -20,8 +20,8 @@ from stockpipeline_operator.controller.owned_watch import OwnedWatch
 from stockpipeline_operator.controller.resync import CHECK, Resync
 from stockpipeline_operator.controller.work_queue import WorkQueue
 from stockpipeline_operator.controller.workers import Workers
-from stockpipeline_operator.freshness import readings
-from stockpipeline_operator.freshness.probe import FreshnessProbe
+from stockpipeline_operator.feed import readings
+from stockpipeline_operator.feed.probe import FeedProbe
 from stockpipeline_operator.helm.chart import PipelineChart
 from stockpipeline_operator.helm.releases import HelmReleases
 from stockpipeline_operator.kafka_topics import KafkaTopics
@@ -82,7 +82,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     chart = PipelineChart(settings.chart)
     releases = HelmReleases(client, metrics.helm_operation)
     queue: WorkQueue[Key] = WorkQueue()
-    freshness = FreshnessProbe(readings.read, queue.add, utc_now)
+    feed = FeedProbe(readings.read, queue.add, utc_now)
     tools = Tools(
         client,
         releases,
@@ -92,7 +92,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
         Revisions(releases),
         Corrections(),
         Attempts(),
-        freshness,
+        feed,
     )
     reconciler = Reconciler(Base(settings, chart), tools)
     metrics.queue_depth.set_function(lambda: len(queue))
@@ -127,12 +127,12 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
         owned.start(_WATCH_PATIENCE_SECONDS)
         workers.start()
         resync.start()
-        freshness.start()
+        feed.start()
         try:
             return _watch(settings, queue, stop)
         finally:
             # First what asks for passes, then those under way; what still hangs ends with the process.
-            freshness.stop()
+            feed.stop()
             owned.stop()
             resync.stop()
             workers.stop()

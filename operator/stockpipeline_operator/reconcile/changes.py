@@ -72,7 +72,7 @@ def changed_fields(old: Any, new: Any, path: str = "") -> Iterator[str]:
 
 def _runs(workload: Object) -> bool:
     """Whether it has pods: one that is suspended, or is about to be, starts none anew."""
-    return workload["spec"].get("replicas", 1) != 0
+    return bool(workload["spec"].get("replicas", 1))
 
 
 def _content(body: Object) -> Object:

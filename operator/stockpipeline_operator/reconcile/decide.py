@@ -125,8 +125,10 @@ def _condemned(desired: Desired, release: Release) -> bool:
 
 
 def _must_go_back(desired: Desired, observed: Observed) -> bool:
-    """Whether a rollout has failed, and the good revision is not what is deployed: also where the way back was
-    interrupted. Never to a suspended revision: none of them is good."""
+    """Whether a rollout has failed, and the good revision is not what is deployed.
+
+    Also where the way back was interrupted. Never to a suspended revision: none of them is good.
+    """
     release, good = observed.release, observed.good
     if release is None or good is None or not _condemned(desired, release):
         return False

@@ -210,6 +210,6 @@ class Reconciler:
             self._conditions.pop(key, None)
         self._tools.revisions.forget(*key)
         self._chooser.forget(key)
-        self._tools.freshness.forget(key)
+        self._tools.feed.forget(key)
         self._tools.corrections.forget(key)
         self._tools.attempts.forget(key)

@@ -5,7 +5,7 @@ import datetime
 from stockpipeline.api import Component, Condition, ConditionType, Release, StockPipelineStatus
 from stockpipeline_operator.kube.client import KubeClient, Object
 from stockpipeline_operator.kube.resources import DEPLOYMENT, STOCK_PIPELINE
-from stockpipeline_operator.reconcile.data_fresh import data_fresh
+from stockpipeline_operator.reconcile.feed_findings import feed_findings
 from stockpipeline_operator.reconcile.pipeline import Pipeline
 from stockpipeline_operator.reconcile.state import Observed
 from stockpipeline_operator.reconcile.verdict import Verdict, conditions, drifted, summary
@@ -36,21 +36,18 @@ def status_of(
                 good = found.digest
                 if failed is not None and failed.digest == good:
                     failed = None  # it works after all
+    feed = feed_findings(work.tools.feed, pipeline, observed)
     found_conditions = (
         *summary(verdict),
         drifted(observed, work.corrected, before.conditions, now),
         upgrade_available(pipeline, work.held, observed, plan),
-        data_fresh(work.tools.freshness, pipeline, observed, before.conditions),
+        *feed.conditions,
     )
     return StockPipelineStatus(
         observed_generation=pipeline.generation,
-        conditions=conditions(
-            (one for one in found_conditions if one is not None),
-            pipeline.generation,
-            before.conditions,
-            now,
-        ),
+        conditions=conditions(found_conditions, pipeline.generation, before.conditions, now),
         symbols=len(pipeline.resource["spec"]["universe"].get("symbols", ())),
+        ticks_per_second=feed.ticks_per_second,
         components=components,
         release=release,
         good_digest=good,
@@ -80,7 +77,7 @@ def write(client: KubeClient, pipeline: Pipeline, status: StockPipelineStatus) -
         return None
     wire: Object = status.to_wire()
     # A merge patch keeps what it does not mention.
-    for name in ("release", "goodDigest", "endpoints", "failedRollout", "plan"):
+    for name in ("ticksPerSecond", "release", "goodDigest", "endpoints", "failedRollout", "plan"):
         wire.setdefault(name, None)
     metadata = {"resourceVersion": pipeline.resource["metadata"]["resourceVersion"]}
     path = STOCK_PIPELINE.path(pipeline.namespace, pipeline.name, "status")

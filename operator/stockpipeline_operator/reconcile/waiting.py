@@ -76,8 +76,9 @@ def upgrade_available(
     digest = plan_digest(observed.release, held.digest)
     effect = f", which {summary(plan)} (see status.plan)" if plan and plan.digest == digest else ""
     message = (
-        f"{_failure(pipeline, held)}this operator brings {_brought(held.base)}{effect}. The release keeps what it was made with until: "
-        f"{approval(pipeline, digest)}; spec.upgradePolicy: Auto takes upgrades without it"
+        f"{_failure(pipeline, held)}this operator brings {_brought(held.base)}{effect}. The release keeps "
+        f"what it was made with until: {approval(pipeline, digest)}; spec.upgradePolicy: Auto takes upgrades "
+        "without it"
     )
     return Finding(type_, True, "Held", message)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stockpipeline.api import Plan
-from stockpipeline_operator.freshness.probe import FreshnessProbe
+from stockpipeline_operator.feed.probe import FeedProbe
 from stockpipeline_operator.helm.releases import HelmReleases
 from stockpipeline_operator.kafka_topics import KafkaTopics
 from stockpipeline_operator.kube.client import KubeClient
@@ -30,7 +30,7 @@ class Tools:
     revisions: Revisions
     corrections: Corrections
     attempts: Attempts
-    freshness: FreshnessProbe
+    feed: FeedProbe
     now: Callable[[], datetime.datetime] = utc_now
 
 

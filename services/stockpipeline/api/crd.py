@@ -25,6 +25,12 @@ PRINTER_COLUMNS = (
     ("Mode", "string", ".spec.mode", "Apply: changes are made at once. Plan: after approval."),
     ("Symbols", "integer", ".status.symbols", "How many symbols the pipeline follows."),
     (
+        "Ticks/s",
+        "string",
+        ".status.ticksPerSecond",
+        "How many ticks come in a second, in steps of ten.",
+    ),
+    (
         "Fresh",
         "string",
         '.status.conditions[?(@.type=="DataFresh")].status',

@@ -22,6 +22,7 @@ class ConditionType(StrEnum):
     DRIFTED = "Drifted"
     UPGRADE_AVAILABLE = "UpgradeAvailable"
     DATA_FRESH = "DataFresh"
+    SOURCES_HEALTHY = "SourcesHealthy"
 
 
 class ConditionStatus(StrEnum):
@@ -174,11 +175,14 @@ class StockPipelineStatus(ApiModel):
     """Generation of the spec that this status describes."""
 
     conditions: Annotated[tuple[Condition, ...], Unique("type")] = Field(default_factory=tuple)
-    """Ready, Reconciling, Stalled, Drifted, UpgradeAvailable and, where it runs, DataFresh; each with a
-    reason and a sentence."""
+    """Ready, Reconciling, Stalled, Drifted, UpgradeAvailable and, where it runs, DataFresh and
+    SourcesHealthy; each with a reason and a sentence."""
 
     symbols: int | None = None
     """How many symbols the pipeline follows."""
+
+    ticks_per_second: str | None = None
+    """How many ticks come in a second, in steps of ten such as 10-100: a figure would change all the time."""
 
     components: Annotated[tuple[Component, ...], Unique("name")] = Field(default_factory=tuple)
     """The pipeline's workloads and how many of their replicas are ready."""

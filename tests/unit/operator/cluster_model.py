@@ -17,8 +17,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from stockpipeline.api import FINALIZER
-from stockpipeline_operator.freshness.probe import FreshnessProbe
-from stockpipeline_operator.freshness.readings import NoReading, Reading
+from stockpipeline_operator.feed.probe import FeedProbe
+from stockpipeline_operator.feed.readings import NoReading, Reading
 from stockpipeline_operator.helm import storage
 from stockpipeline_operator.helm.ingredients import Ingredients
 from stockpipeline_operator.helm.releases import MAX_HISTORY, FieldConflict, HelmFailure, field_manager
@@ -123,7 +123,7 @@ class World:
             revisions=Revisions(releases),  # type: ignore[arg-type]
             corrections=Corrections(lambda: self.time),
             attempts=Attempts(lambda: self.time.timestamp()),
-            freshness=FreshnessProbe(_nobody_answers, lambda _: None, lambda: self.time),
+            feed=FeedProbe(_nobody_answers, lambda _: None, lambda: self.time),
             now=lambda: self.time,
         )
 

@@ -1,26 +1,20 @@
 """Whether data are fresh. Pure.
 
-Messages name no time that goes on: the status is written when the judgement changes, not with every tick.
+The status is written when the reason changes, not with every tick: a message may tell of the moment when that
+was, and stays.
 """
 
 import datetime
 from dataclasses import dataclass
 
 from stockpipeline.api import ReplaySource, StockPipelineSpec
-from stockpipeline.market.exchange_hours import ExchangeHours
-from stockpipeline_operator.freshness.readings import Reading
+from stockpipeline.market.exchange_hours import ExchangeHours, OutOfTable
+from stockpipeline_operator.feed.judgement import Judgement
+from stockpipeline_operator.feed.readings import Reading
 
 PATIENCE = datetime.timedelta(minutes=5)
 _SESSION_SECONDS = 6.5 * 3600
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """One judgement; `fresh` is None where it is not known."""
-
-    fresh: bool | None
-    reason: str
-    message: str
+_MINUTE = "%Y-%m-%d %H:%M"
 
 
 @dataclass(frozen=True)
@@ -32,16 +26,22 @@ class Followed:
     """When the newest event time was seen to change last, by the wall clock."""
 
 
-def judge(spec: StockPipelineSpec, followed: Followed | None, now: datetime.datetime) -> Judgement:
-    """Judge on the pipeline's own clock: a replay's is the replay, any other's is its exchange's."""
+def judge_freshness(spec: StockPipelineSpec, followed: Followed | None, now: datetime.datetime) -> Judgement:
+    """Judge on the pipeline's own clock: a replay's is the replay, any other's is its exchange's.
+
+    `followed` is None where the producer never answered.
+    """
     if followed is None:
-        return Judgement(None, "NotKnown", "the producer has not been heard of yet")
+        return Judgement(None, "ProducerSilent", "the producer has not answered yet")
     if followed.reading.event_time is None:
         return Judgement(False, "NoTicks", "the producer has sent no tick yet")
     replay = spec.sources[0].replay
     if replay is not None:
         return _of_replay(replay, len(spec.universe.symbols), followed, now)
-    return _of_exchange(ExchangeHours.of(spec.universe.exchange.value), followed.reading.event_time, now)
+    try:
+        return _of_exchange(ExchangeHours.of(spec.universe.exchange.value), followed.reading.event_time, now)
+    except OutOfTable as error:
+        return Judgement(None, "HoursUnknown", str(error))
 
 
 def _of_replay(replay: ReplaySource, symbols: int, followed: Followed, now: datetime.datetime) -> Judgement:
@@ -52,8 +52,8 @@ def _of_replay(replay: ReplaySource, symbols: int, followed: Followed, now: date
     if now - followed.moved_at <= max(PATIENCE, 3 * tick_distance(replay, symbols)):
         return Judgement(True, "ReplayRunning", "ticks come, at the replay's own time and pace")
     message = (
-        f"no tick has come since {followed.moved_at:%Y-%m-%d %H:%M} UTC; "
-        f"the newest is of {newest:%Y-%m-%d %H:%M} in the replay"
+        f"no tick has come since {followed.moved_at:{_MINUTE}} UTC; "
+        f"the newest is of {newest:{_MINUTE}} in the replay"
     )
     return Judgement(False, "ReplayStands", message)
 
@@ -72,11 +72,9 @@ def _of_exchange(hours: ExchangeHours, newest: datetime.datetime, now: datetime.
         closed = hours.last_close(now)
         if newest >= closed - PATIENCE:
             return Judgement(True, "ExchangeClosed", "the data reach the exchange's last close")
-        return Judgement(
-            False, "Stale", f"the data end at {newest:%Y-%m-%d %H:%M} UTC, before the last close"
-        )
+        message = f"at {now:{_MINUTE}} UTC the data ended at {newest:{_MINUTE}}, before the last close"
+        return Judgement(False, "Stale", message)
     if now - max(newest, session.opens) <= PATIENCE:
         return Judgement(True, "Current", "ticks come, and the exchange is open")
-    return Judgement(
-        False, "Stale", f"the exchange is open, and the newest tick is of {newest:%Y-%m-%d %H:%M} UTC"
-    )
+    message = f"at {now:{_MINUTE}} UTC, with the exchange open, the newest tick was of {newest:{_MINUTE}}"
+    return Judgement(False, "Stale", message)
