@@ -80,6 +80,8 @@ fmt: dev ## Format the code
 generate: dev ## Write the generated files: the CRD, catalogues, hours, metrics' table, dashboards, rules
 	@{ echo '{{- if .Values.crd.install }}'; $(VENV)/bin/python -m stockpipeline.api.crd; echo '{{- end }}'; } >build/crd.yaml
 	@mv build/crd.yaml charts/stockpipeline-operator/templates/crd.yaml
+	@$(VENV)/bin/python -m stockpipeline.api.fields >build/fields.md
+	@mv build/fields.md docs/fields.md
 	@$(VENV)/bin/python -m stockpipeline.indicators.generate_catalog >build/talib_catalog.json
 	@mv build/talib_catalog.json services/stockpipeline/indicators/talib_catalog.json
 	@$(VENV)/bin/python -m stockpipeline.market.generate_exchange_hours >build/exchange_hours.json
