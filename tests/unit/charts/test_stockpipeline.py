@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 from helm_python import Chart, HelmValuesError
 
 from stockpipeline_operator.helm.chart import PipelineChart
 from stockpipeline_operator.kube.resources import OWNED, owned_type
+from tests.unit.charts.combinations import check, check_all, combinations
 
 CHART = Path(__file__).parents[3] / "charts" / "stockpipeline"
-KUBERNETES = "1.34"
 VALUES: dict[str, Any] = {
     "config": '{"name": "demo", "text": "{{ not a template }}"}\n',
     "owner": {"name": "demo", "uid": "0c4b2c0e-0000-4000-8000-000000000000"},
@@ -35,23 +33,25 @@ COMPONENT: dict[str, Any] = {
         {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}},
     ],
 }
-COMBINATIONS: list[dict[str, Any]] = [
-    {
-        "suspend": suspend,
-        "networkPolicy": {"enabled": policy},
-        "imagePullSecrets": secrets,
-        "logLevel": level,
-        **{component: {name: COMPONENT[name] for name in named} for component in components},
-    }
-    for suspend, policy, secrets, level, components, named in itertools.product(
-        (False, True),
-        (False, True),
-        ([], [{"name": "registry"}]),
-        ("info", "debug"),
-        (("producer",), ("detector",), ("producer", "detector")),
-        ((), *((name,) for name in COMPONENT), tuple(COMPONENT)),
-    )
-]
+AUTOSCALING: dict[str, Any] = {
+    "minReplicas": 1,
+    "maxReplicas": 4,
+    "lagRecords": 5000,
+    "kafka": {
+        "bootstrapServers": "kafka.stockpipeline-backends.svc:9092",
+        "consumerGroup": "desk.demo.detector",
+        "topic": "desk.demo.ticks",
+    },
+}
+CHOICES: dict[str, list[Any]] = {
+    "suspend": [False, True],
+    "networkPolicy.enabled": [False, True],
+    "imagePullSecrets": [[], [{"name": "registry"}]],
+    "logLevel": ["info", "debug"],
+    "scaling.detector": [{"replicas": 1}, {"replicas": 3}, {"autoscaling": AUTOSCALING}],
+    "producer": [{}, COMPONENT],
+    "detector": [{}, COMPONENT],
+}
 
 Object = dict[str, Any]
 
@@ -66,16 +66,15 @@ def deployments(objects: list[Object]) -> dict[str, Object]:
 
 
 def test_every_object_of_every_combination_is_valid() -> None:
-    chart, seen = Chart.load(CHART), set()
-    for values in COMBINATIONS:
-        for text in chart.render(VALUES | values, name="demo", namespace="desk").values():
-            if text in seen:
-                continue
-            seen.add(text)
-            for each in yaml.safe_load_all(text):
-                if each:
-                    kubernetes_validate.validate(each, KUBERNETES, strict=True)
-    assert len(seen) > len(COMBINATIONS) / 4
+    every = (VALUES | values for values in combinations(CHOICES))
+    assert check_all(CHART, every, name="demo", namespace="desk") > 60
+
+
+@pytest.mark.parametrize("component", ["producer", "detector"])
+@pytest.mark.parametrize("setting", COMPONENT)
+def test_every_setting_of_a_component_is_valid_by_itself(component: str, setting: str) -> None:
+    for each in render({component: {setting: COMPONENT[setting]}}):
+        check(each)
 
 
 @pytest.mark.parametrize("component", ["producer", "detector"])
@@ -95,7 +94,7 @@ def test_a_component_has_its_own_settings(component: str) -> None:
 @pytest.mark.parametrize("name", ["demo", "null", "true", "y", "e1", "x" * 53])
 def test_names_that_yaml_would_take_for_something_else(name: str) -> None:
     for each in render(name=name):
-        kubernetes_validate.validate(each, KUBERNETES, strict=True)
+        check(each)
         assert each["metadata"]["labels"]["stockpipeline.dev/pipeline"] == name
 
 
@@ -209,18 +208,6 @@ def test_detectors_are_as_many_as_asked_for() -> None:
     found = deployments(render({"scaling": {"detector": {"replicas": 3}}}))
     assert found["demo-detector"]["spec"]["replicas"] == 3
     assert found["demo-producer"]["spec"]["replicas"] == 1
-
-
-AUTOSCALING: Object = {
-    "minReplicas": 1,
-    "maxReplicas": 4,
-    "lagRecords": 5000,
-    "kafka": {
-        "bootstrapServers": "kafka:9092",
-        "consumerGroup": "desk.demo.detector",
-        "topic": "desk.demo.ticks",
-    },
-}
 
 
 def test_an_autoscaler_owns_the_number_of_detectors() -> None:
