@@ -93,6 +93,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
         Corrections(),
         Attempts(),
         feed,
+        readings.reasons,
     )
     reconciler = Reconciler(Base(settings, chart), tools)
     metrics.queue_depth.set_function(lambda: len(queue))

@@ -105,6 +105,25 @@ def test_status_prints_the_table(deployment: Deployment) -> None:
     assert "default/demo" in make("status").stdout
 
 
+def test_the_example_says_how_its_data_and_its_sources_are(deployment: Deployment) -> None:
+    """The operator hears it from the producer itself, through every NetworkPolicy between them."""
+
+    def told() -> bool:
+        found = [deployment.condition("default", "demo", kind) for kind in ("DataFresh", "SourcesHealthy")]
+        return all(condition is not None and condition["status"] == "True" for condition in found)
+
+    wait_until(told, FINISH_TIMEOUT, "default/demo is DataFresh and SourcesHealthy")
+
+    def table() -> dict[str, str]:
+        head, row = deployment.kubectl("get", "stockpipeline", "demo").splitlines()
+        # The one that is known last may still be empty.
+        return dict(zip(head.split(), row.split(), strict=False)) if len(row.split()) == 8 else {}
+
+    wait_until(lambda: table().get("TICKS/S"), FINISH_TIMEOUT, "the rate of default/demo is known")
+    shown = table()
+    assert (shown["READY"], shown["MODE"], shown["SYMBOLS"], shown["FRESH"]) == ("True", "Apply", "5", "True")
+
+
 def test_up_again_changes_nothing(deployment: Deployment) -> None:
     def world() -> dict[str, Any]:
         return {

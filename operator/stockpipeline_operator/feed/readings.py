@@ -12,6 +12,7 @@ _PORT = 8080
 _TIMEOUT_SECONDS = 2.0
 # Ten times what a producer with many sources answers: a pod may answer anything.
 _MOST_BYTES = 1 << 20
+_READY_OR_NOT = frozenset({http.client.OK, http.client.SERVICE_UNAVAILABLE})
 _PREFIX = "stockpipeline_producer_"
 _SAMPLE = re.compile(rf"^{_PREFIX}(\w+)(?:\{{([^}}]*)\}})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -64,6 +65,17 @@ def read(namespace: str, name: str) -> Reading:
         return combined(_ask(str(address[0])) for *_, address in found)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NoReading(f"{host}:{_PORT}: {error}") from error
+
+
+def reasons(address: str) -> tuple[str, ...]:
+    """Why the service at an IP address is not ready, in its own words; none where it does not answer."""
+    connection = http.client.HTTPConnection(address, _PORT, timeout=_TIMEOUT_SECONDS)
+    try:
+        return _waits_for(_get(connection, "/readyz", _READY_OR_NOT))
+    except (OSError, http.client.HTTPException, ValueError):
+        return ()
+    finally:
+        connection.close()
 
 
 def combined(readings: Iterable[Reading]) -> Reading:
@@ -138,13 +150,13 @@ def _waits_for(readiness: str) -> tuple[str, ...]:
 def _ask(address: str) -> Reading:
     connection = http.client.HTTPConnection(address, _PORT, timeout=_TIMEOUT_SECONDS)
     try:
-        metrics = _get(connection, "/metrics", {http.client.OK})
-        return parse(metrics, _get(connection, "/readyz", {http.client.OK, http.client.SERVICE_UNAVAILABLE}))
+        metrics = _get(connection, "/metrics", frozenset({http.client.OK}))
+        return parse(metrics, _get(connection, "/readyz", _READY_OR_NOT))
     finally:
         connection.close()
 
 
-def _get(connection: http.client.HTTPConnection, path: str, fine: set[int]) -> str:
+def _get(connection: http.client.HTTPConnection, path: str, fine: frozenset[int]) -> str:
     connection.request("GET", path, headers={"Accept": "text/plain"})
     response = connection.getresponse()
     body = response.read(_MOST_BYTES + 1)

@@ -1,6 +1,6 @@
-"""Says in a few words what keeps pods from being ready. Pure."""
+"""Says in a few words what keeps pods from being ready, where they know it in their own. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from stockpipeline_operator.kube.client import Object
 from stockpipeline_operator.reconcile.state import Workload
@@ -10,15 +10,27 @@ _ORDINARY = ("ContainerCreating", "PodInitializing")
 _MISSING = "CreateContainerConfigError"
 
 
-def describe(pods: Iterable[Object]) -> dict[str, str]:
-    """Component → why its newest pod that is not ready is not ready."""
+def describe(pods: Iterable[Object], said: Mapping[str, Sequence[str]] | None = None) -> dict[str, str]:
+    """Component → why its newest pod that is not ready is not ready.
+
+    `said` has what pods say themselves, by their names.
+    """
     troubles: dict[str, str] = {}
     for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", ""))):
         component = pod["metadata"].get("labels", {}).get(_COMPONENT_LABEL)
-        trouble = _trouble(pod)
+        trouble = _trouble(pod, (said or {}).get(pod["metadata"]["name"], ()))
         if component and trouble:
             troubles[component] = trouble
     return troubles
+
+
+def running(pods: Iterable[Object]) -> dict[str, str]:
+    """Name → IP address of each pod that runs and is not ready: it knows itself what it waits for."""
+    return {
+        pod["metadata"]["name"]: pod["status"]["podIP"]
+        for pod in pods
+        if "deletionTimestamp" not in pod["metadata"] and _unready(pod) and pod["status"].get("podIP")
+    }
 
 
 def progress(workload: Workload, troubles: Mapping[str, str]) -> str:
@@ -30,7 +42,7 @@ def progress(workload: Workload, troubles: Mapping[str, str]) -> str:
     return f"{text} ({trouble})" if trouble else text
 
 
-def _trouble(pod: Object) -> str | None:
+def _trouble(pod: Object, said: Sequence[str]) -> str | None:
     if "deletionTimestamp" in pod["metadata"]:
         return None
     status = pod.get("status", {})
@@ -41,9 +53,19 @@ def _trouble(pod: Object) -> str | None:
     for container in containers:
         if trouble := _container_trouble(container):
             return f"container {container['name']} {trouble}"
-    for container in status.get("containerStatuses", ()):
+    name = _unready(pod)
+    if name is None:
+        return None
+    if said:
+        return f"container {name} is not ready: {'; '.join(said)}"
+    return f"container {name} runs but is not ready yet"
+
+
+def _unready(pod: Object) -> str | None:
+    """The container that runs and is not ready."""
+    for container in pod.get("status", {}).get("containerStatuses", ()):
         if "running" in container.get("state", {}) and not container.get("ready", False):
-            return f"container {container['name']} runs but is not ready yet"
+            return str(container["name"])
     return None
 
 

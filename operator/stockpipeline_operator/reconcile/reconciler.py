@@ -175,7 +175,7 @@ class Reconciler:
         starting = rest in (Rest.SETTLED, Rest.ROLLED_BACK) and any(
             not one.done for one in work.observed.workloads
         )
-        troubles = pod_troubles.describe(self._observer.pods(work.pipeline)) if starting else {}
+        troubles = self._troubles(work.pipeline) if starting else {}
         return judge(
             work.desired,
             work.observed,
@@ -184,6 +184,11 @@ class Reconciler:
             failed_rollout=work.pipeline.reported.failed_rollout,
             waiting=waiting_sentence(work.pipeline, work.plan),
         )
+
+    def _troubles(self, pipeline: Pipeline) -> dict[str, str]:
+        pods = self._observer.pods(pipeline)
+        said = {name: self._tools.ask_pod(at) for name, at in pod_troubles.running(pods).items()}
+        return pod_troubles.describe(pods, said)
 
     def _report(self, work: Work, observed: Observed | None, verdict: Verdict) -> None:
         pipeline = work.pipeline

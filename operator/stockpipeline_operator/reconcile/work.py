@@ -1,7 +1,7 @@
 """What a step gets: the pipeline, what was observed, and the tools to change things with."""
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from stockpipeline.api import Plan
@@ -31,6 +31,8 @@ class Tools:
     corrections: Corrections
     attempts: Attempts
     feed: FeedProbe
+    ask_pod: Callable[[str], Sequence[str]]
+    """Why the pod at an IP address is not ready, in its own words."""
     now: Callable[[], datetime.datetime] = utc_now
 
 

@@ -81,7 +81,7 @@ def _type(node: Schema) -> str:
         return f"list of {_type(node['items'])}{_bounds(node, 'minItems', 'maxItems')}"
     if "additionalProperties" in node:
         return f"map to {_type(node['additionalProperties'])}{_bounds(node, '', 'maxProperties')}"
-    return node.get("format", node["type"]) + _bounds(node, "minimum", "maximum")
+    return f"{node.get('format', node['type'])}{_bounds(node, 'minimum', 'maximum')}"
 
 
 def _bounds(node: Schema, least: str, most: str) -> str:

@@ -124,6 +124,7 @@ class World:
             corrections=Corrections(lambda: self.time),
             attempts=Attempts(lambda: self.time.timestamp()),
             feed=FeedProbe(_nobody_answers, lambda _: None, lambda: self.time),
+            ask_pod=lambda _: (),
             now=lambda: self.time,
         )
 

@@ -114,6 +114,11 @@ def pod(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, tuple[int, bytes]
 def test_producers_are_asked_also_while_they_are_not_ready(pod: dict[str, tuple[int, bytes]]) -> None:
     pod["/metrics"] = (200, b'stockpipeline_producer_exhausted{pipeline="demo"} 1.0\n')
     assert read("desk", "demo") == Reading(None, exhausted=True, waits_for=("kafka: away",))
+    assert readings.reasons("127.0.0.1") == ("kafka: away",)
+    pod["/readyz"] = (200, READY.encode())
+    assert readings.reasons("127.0.0.1") == ()
+    pod["/readyz"] = (500, b"")
+    assert readings.reasons("127.0.0.1") == ()
 
 
 @pytest.mark.parametrize(

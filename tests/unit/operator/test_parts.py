@@ -211,6 +211,19 @@ def test_pods_say_what_keeps_them(found: dict[str, Any], expected: str | None) -
     assert pod_troubles.describe([found]).get("producer") == expected
 
 
+def test_a_pod_that_runs_says_itself_what_it_waits_for() -> None:
+    running = pod(podIP="10.0.0.7", containerStatuses=[RUNNING])
+    ready = pod(podIP="10.0.0.8", containerStatuses=[{**RUNNING, "ready": True}])
+    ending = pod(podIP="10.0.0.9", containerStatuses=[RUNNING])
+    ending["metadata"] |= {"name": "q", "deletionTimestamp": "2026-01-01T00:01:00Z"}
+    starting = pod(containerStatuses=[RUNNING])
+    assert pod_troubles.running([ready, ending, starting]) == {}
+    assert pod_troubles.running([running]) == {"p": "10.0.0.7"}
+    said = {"p": ("state: Redis cannot be reached", "kafka: away")}
+    described = pod_troubles.describe([running], said)["producer"]
+    assert described == "container producer is not ready: state: Redis cannot be reached; kafka: away"
+
+
 def test_the_last_words_of_a_container_are_passed_on_without_its_log() -> None:
     message = '{"ts": "2026-11-23T09:00:00Z", "event": "x"}\nhistory: there are no bars of TSLA\n{"ts": 1}\n'
     ended = {"exitCode": 2, "reason": "Error", "message": message}
