@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stockpipeline import __version__
-from stockpipeline.cli import replica
+from stockpipeline.cli import batch, replica
 
 if TYPE_CHECKING:
     from stockpipeline.api import PipelineConfig
@@ -153,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_replay_files(replay)
     replica.add_parser(commands)
+    compute, sync = batch.add_parser(commands)
     runs: dict[argparse.ArgumentParser, Command] = {
         producer: _producer,
         detector: _detector,
@@ -161,6 +162,8 @@ def _parser() -> argparse.ArgumentParser:
         signals: _signals,
         performance: _performance,
         action: _action,
+        compute: batch.run_compute,
+        sync: batch.run_sync,
     }
     for command, run in runs.items():
         command.set_defaults(run=run)
