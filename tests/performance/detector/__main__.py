@@ -75,7 +75,7 @@ def report_throughput(throughput: Throughput, report: Report) -> None:
         ("quix", "consume_decode", "Quix Streams, TA-Lib's handles in memory"),
         ("broker_default", "consume_decode", "default indicators and rules, at least once"),
         ("broker_20_indicators", "consume_decode", "20 indicators, at least once"),
-        ("exactly_once", "broker_default", "the default guarantee, commits each 100 ms"),
+        ("exactly_once", "broker_default", "the default guarantee; a commit each second, as all of it waits"),
         ("two_processes", "broker_default", "two processes share the partitions"),
     )
     for name, baseline, note in rows:
