@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from stockpipeline.runtime.metrics import DetectorMetrics, PerformanceMetrics, ProducerMetrics
 from stockpipeline.runtime.source_metrics import SourceMetrics
+from stockpipeline.runtime.store_metrics import ReplicaMetrics, StoreMetrics
 from stockpipeline_operator.metrics import OperatorMetrics
 
 
@@ -18,6 +19,8 @@ class Component(StrEnum):
 
     PRODUCER = "producer"
     DETECTOR = "detector"
+    STORE = "store"
+    REPLICA = "replica"
     OPERATOR = "operator"
 
 
@@ -26,6 +29,8 @@ _DECLARED: tuple[tuple[Component, Callable[[CollectorRegistry], object]], ...] =
     (Component.PRODUCER, lambda registry: SourceMetrics(registry, "")),
     (Component.DETECTOR, lambda registry: DetectorMetrics(registry, "")),
     (Component.DETECTOR, lambda registry: PerformanceMetrics(registry, "")),
+    (Component.STORE, lambda registry: StoreMetrics(registry, "")),
+    (Component.REPLICA, lambda registry: ReplicaMetrics(registry, "")),
     (Component.OPERATOR, OperatorMetrics),
 )
 
@@ -39,6 +44,8 @@ BOUNDS: Mapping[str, str] = {
     "rule": "the pipeline's `rules`",
     "side": "`buy`, `sell`",
     "horizon": "the pipeline's `performance.horizons`",
+    "topic": "`signals`, `performance`",
+    "error": "kinds of errors, a fixed list in the code",
     "reason": "a fixed list in the code",
     "state": "a fixed list in the code",
     "stage": "`take`, `produce`, `commit`",

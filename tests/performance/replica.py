@@ -29,6 +29,7 @@ from stockpipeline.store.restore import restore
 from stockpipeline.store.writer import Writer
 from tests.integration.store.masters import bars_of
 from tests.integration.store.swaps import hammer
+from tests.performance.replica_freshness import ages
 from tests.performance.report import REPO, Report
 
 _SYMBOLS = 4000
@@ -50,16 +51,17 @@ def main() -> None:
     build.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=build, prefix="bench-replica-") as name:
         folder = Path(name)
-        _sized(report, folder / "500mb", "500mb", _ROWS_OF_500_MB // shrink, quick)
+        _sized(report, folder / "500mb", "500mb", _ROWS_OF_500_MB // shrink)
         shutil.rmtree(folder / "500mb")
-        _sized(report, folder / "5gb", "5gb", 10 * _ROWS_OF_500_MB // shrink, quick)
+        _sized(report, folder / "5gb", "5gb", 10 * _ROWS_OF_500_MB // shrink)
         shutil.rmtree(folder / "5gb")
+        _freshness(report, folder, 10 if quick else 100)
         _swaps(report, folder, 1000 // (shrink // 4 or 1))
     _kills(report, 1000 // shrink)
     report.finish()
 
 
-def _sized(report: Report, folder: Path, size: str, rows: int, quick: bool) -> None:
+def _sized(report: Report, folder: Path, size: str, rows: int) -> None:
     """Measure a day's change on a master of one size."""
     folder.mkdir()
     master = folder / "master.duckdb"
@@ -102,7 +104,6 @@ def _sized(report: Report, folder: Path, size: str, rows: int, quick: bool) -> N
             restored = _seconds(lambda: restore(open_store(str(folder / "store")), out))
             report.add("restore_500mb", restored, "s", note="newest generation, verified")
             out.unlink()
-            _freshness(report, folder, publisher, 10 if quick else 100)
         else:
             peaks = {"publisher": publisher.peak_mib(), "puller": puller.peak_mib()}
             note = ", ".join(f"{name} {peak:.0f}" for name, peak in peaks.items())
@@ -133,34 +134,13 @@ def _day(folder: Path, day: int, publisher: _Child, puller: _Child) -> _Day:
     return _Day(total, published["seconds"], pulled["seconds"], moved)
 
 
-def _freshness(report: Report, folder: Path, publisher: _Child, commits: int) -> None:
-    """Commit once a second; measure from each commit until a reader of a following replica sees it."""
-    command = [
-        sys.executable, "-m", "stockpipeline.cli", "replica", "pull", "--follow", "--interval", "0.5",
-        "--store", str(folder / "store"), "--dir", str(folder / "followed"),
-    ]  # fmt: skip
-    ages = []
-    replica = open_replica(folder / "followed")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower:
-        assert follower.stdout is not None
-        follower.stdout.readline()
-        for number in range(commits):
-            committed = _commit(folder / "master.duckdb", 100 + number)
-            generation = publisher.ask()["generation"]
-            while True:
-                with replica.read() as snapshot:
-                    if snapshot.generation >= generation:
-                        break
-                time.sleep(0.01)
-            ages.append(time.monotonic() - committed)
-            time.sleep(max(0.0, 1.0 - ages[-1]))
-        follower.terminate()
-    replica.close()
-    ages.sort()
-    p99 = ages[min(len(ages) - 1, round(0.99 * len(ages)))]
-    report.add(
-        "freshness_p99", p99, "s", note=f"{commits} commits on this machine, median {_median(ages):.2f} s"
-    )
+def _freshness(report: Report, folder: Path, records: int) -> None:
+    """Measure how long a signal takes from Kafka to a reader, with the services and the usual schedule."""
+    (folder / "freshness").mkdir()
+    found = ages(folder / "freshness", records)
+    p99 = found[min(len(found) - 1, round(0.99 * len(found)))]
+    note = f"{records} signals, from Kafka over store and replica to a reader; median {_median(found):.1f} s"
+    report.add("freshness_p99", p99, "s", note=note)
 
 
 def _swaps(report: Report, folder: Path, swaps: int) -> None:

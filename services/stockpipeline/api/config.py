@@ -15,6 +15,16 @@ _SERVICES_READ = {
     "universe", "sources", "kafka", "redis", "bars", "indicators", "rules", "performance", "delivery",
 }  # fmt: skip
 
+# What the store and its replicas read. How many there are, and where, is not: that must not restart them.
+_STORE_READS: dict[str, IncEx | bool] = {
+    "universe": True,
+    "sources": True,
+    "kafka": True,
+    "redis": True,
+    "store": {"size"},
+    "replica_sync": {"url", "retention", "schedule"},
+}
+
 
 class PipelineConfig(ApiModel):
     """A pipeline with nothing left to look up: the endpoints that the resource leaves out are filled in."""
@@ -63,7 +73,14 @@ class PipelineConfig(ApiModel):
 
         Specs that mean the same to the services give equal text.
         """
-        include: dict[str, IncEx | bool] = {"namespace": True, "name": True, "spec": _SERVICES_READ}
+        return self._text(_SERVICES_READ)
+
+    def to_store_json(self) -> str:
+        """The text of `store.json`: the parts of the spec that the store and its replicas read."""
+        return self._text(_STORE_READS)
+
+    def _text(self, spec: IncEx) -> str:
+        include: dict[str, IncEx | bool] = {"namespace": True, "name": True, "spec": spec}
         return self.model_dump_json(include=include, by_alias=True, exclude_none=True, indent=2) + "\n"
 
 

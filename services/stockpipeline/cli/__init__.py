@@ -48,6 +48,24 @@ def _detector(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
     return run_service("detector", config, run)
 
 
+def _store(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
+    if config.spec.store is None:
+        raise _Usage(f"the pipeline {config.namespace}/{config.name} has no spec.store")
+    from stockpipeline.runtime.service import run_service
+    from stockpipeline.store_service.main import run
+
+    return run_service("store", config, run)
+
+
+def _replica_sync(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
+    if config.spec.replica_sync is None:
+        raise _Usage(f"the pipeline {config.namespace}/{config.name} has no spec.replicaSync")
+    from stockpipeline.replica_sync.main import run
+    from stockpipeline.runtime.service import run_service
+
+    return run_service("replica-sync", config, run)
+
+
 def _history_load(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
     from stockpipeline.cli.history import load
 
@@ -133,6 +151,8 @@ def _parser() -> argparse.ArgumentParser:
         "--record", type=Path, metavar="JSONL", help="also append what live sources give to this file"
     )
     detector = commands.add_parser("detector", help="Turn ticks into signals until told to stop.")
+    store = commands.add_parser("store", help="Load signals into the DuckDB store, and publish it.")
+    replica_sync = commands.add_parser("replica-sync", help="Keep a replica of the store fresh.")
     load = of_history.add_parser("load", help="Put the daily bars before the replay's start into Redis.")
     replay = commands.add_parser("replay", help="Run a pipeline over the past, without servers.")
     signals = commands.add_parser("signals", help="Show the newest signals of a running pipeline.")
@@ -157,6 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     runs: dict[argparse.ArgumentParser, Command] = {
         producer: _producer,
         detector: _detector,
+        store: _store,
+        replica_sync: _replica_sync,
         load: _history_load,
         replay: _replay,
         signals: _signals,

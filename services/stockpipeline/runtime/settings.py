@@ -7,6 +7,8 @@
 | STOCKPIPELINE_INSTANCE      | the host name | name of this instance; a replaced pod has another one     |
 | STOCKPIPELINE_GRACE_SECONDS | 20            | time to finish after SIGTERM; Kubernetes kills after 30 s |
 | STOCKPIPELINE_SECRETS       | /etc/stockpipeline-secrets | folder with a folder per Secret, a file per key |
+| STOCKPIPELINE_DATA          | /var/lib/stockpipeline | folder of the store's master and of a replica      |
+| STOCKPIPELINE_SQL_ADDRESS   |               | HOST:PORT of the SQL endpoint beside a replica, if any    |
 """
 
 import os
@@ -57,6 +59,16 @@ def instance_name() -> str:
 def secrets_folder() -> Path:
     """Return the folder in which Secrets are mounted, each in a folder of its name."""
     return Path(os.environ.get(f"{_PREFIX}SECRETS") or "/etc/stockpipeline-secrets")
+
+
+def data_folder() -> Path:
+    """Return the folder in which the store and its replicas keep what they have."""
+    return Path(os.environ.get(f"{_PREFIX}DATA") or "/var/lib/stockpipeline").absolute()
+
+
+def sql_address() -> str | None:
+    """Return HOST:PORT of the SQL endpoint that reads this instance's replica; None where there is none."""
+    return os.environ.get(f"{_PREFIX}SQL_ADDRESS") or None
 
 
 def grace_seconds() -> float:

@@ -7,6 +7,7 @@ their offsets, which are stored in the same transaction.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,10 +36,12 @@ _SIGNAL_COLUMNS = pa.schema(
         ("side", pa.string()),
         ("price", pa.float64()),
         ("ts", pa.timestamp("ms", tz="UTC")),
-        ("bar", pa.string()),
+        ("bar", pa.date32()),
+        ("bar_opened", pa.timestamp("ms", tz="UTC")),
         ("indicator_values", pa.map_(pa.string(), pa.float64())),
         ("confidence", pa.float64()),
         ("source", pa.string()),
+        ("strength", pa.float64()),
     ]
 )
 
@@ -124,7 +127,7 @@ class Transaction:
         rows = pa.Table.from_pylist([_signal_row(signal) for _, signal in fresh], schema=_SIGNAL_COLUMNS)
         return self._add(
             rows,
-            "INSERT INTO signals BY NAME SELECT DISTINCT ON (id) * REPLACE (bar::DATE AS bar)"
+            "INSERT INTO signals BY NAME SELECT DISTINCT ON (id) *"
             " FROM incoming ANTI JOIN signals USING (id) ORDER BY ts, id",
         )
 
@@ -223,6 +226,8 @@ def _require(table: str) -> None:
 
 
 def _signal_row(signal: Signal) -> dict[str, Any]:
+    # An ISO date; of intraday bars the time they opened.
+    opened = datetime.fromisoformat(signal.bar)
     return {
         "id": signal.id,
         "pipeline": signal.pipeline,
@@ -231,8 +236,10 @@ def _signal_row(signal: Signal) -> dict[str, Any]:
         "side": signal.side,
         "price": signal.price,
         "ts": signal.ts,
-        "bar": signal.bar,
+        "bar": opened.date(),
+        "bar_opened": opened if "T" in signal.bar else None,
         "indicator_values": list(signal.values.items()),
         "confidence": signal.confidence,
         "source": signal.source,
+        "strength": 1.0 if signal.strength is None else signal.strength,
     }

@@ -38,9 +38,10 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE TABLE indicators (session DATE, symbol VARCHAR, name VARCHAR, value DOUBLE)",
             "CREATE TABLE watchlist (session DATE, symbol VARCHAR, rule VARCHAR, side VARCHAR, price DOUBLE)",
             "CREATE TABLE quality (session DATE, symbol VARCHAR, problem VARCHAR, detail VARCHAR)",
+            # `bar` is the session; `bar_opened` is NULL where the bar is the whole of it.
             "CREATE TABLE signals (id VARCHAR, pipeline VARCHAR, symbol VARCHAR, rule VARCHAR, side VARCHAR,"
-            " price DOUBLE, ts TIMESTAMPTZ, bar DATE, indicator_values MAP(VARCHAR, DOUBLE),"
-            " confidence DOUBLE, source VARCHAR)",
+            " price DOUBLE, ts TIMESTAMPTZ, bar DATE, bar_opened TIMESTAMPTZ,"
+            " indicator_values MAP(VARCHAR, DOUBLE), confidence DOUBLE, source VARCHAR, strength DOUBLE)",
             "CREATE TABLE performance (signal_id VARCHAR, recorded_at TIMESTAMPTZ, record VARCHAR)",
         ),
     ),

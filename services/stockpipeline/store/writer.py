@@ -72,16 +72,16 @@ class Writer:
             self._connection.close()
 
     @contextmanager
-    def transaction(self, batch: str) -> Iterator[Transaction]:
+    def transaction(self, batch: str, *, always: bool = False) -> Iterator[Transaction]:
         """Commit all or nothing of what the block loads; `batch` names it for people and for manifests.
 
-        A transaction that changed nothing leaves no commit.
+        A transaction that changed nothing leaves no commit, unless it is to do so `always`.
         """
         self._connection.execute("BEGIN")
         try:
             transaction = Transaction(self._connection)
             yield transaction
-            if transaction.changed_rows:
+            if transaction.changed_rows or always:
                 self._connection.execute(
                     "INSERT INTO meta.commits SELECT coalesce(max(number), 0) + 1, ?, ?,"
                     " make_timestamptz(?) FROM meta.commits",

@@ -158,9 +158,10 @@ class Service:
 def service(
     command: str, config: PipelineConfig, directory: Path, environment: Mapping[str, str] | None = None
 ) -> Service:
-    """A service (producer or detector) that can be started, killed and started again."""
+    """A service that can be started, killed and started again."""
     file = directory / "pipeline.json"
-    file.write_text(config.to_json())
+    of_store = command in ("store", "replica-sync")
+    file.write_text(config.to_store_json() if of_store else config.to_json())
     address = f"127.0.0.1:{free_port()}"
     variables = {"STOCKPIPELINE_HTTP_ADDRESS": address, **(environment or {})}
 

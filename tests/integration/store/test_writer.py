@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -50,6 +51,16 @@ def test_records_that_come_again_are_loaded_once(tmp_path: Path) -> None:
     assert rows(master, "SELECT indicator_values['rsi14'], bar FROM signals LIMIT 1") == [
         (29.8, date(2024, 1, 3))
     ]
+
+
+def test_signals_of_intraday_bars_keep_when_their_bar_opened(tmp_path: Path) -> None:
+    master = tmp_path / "master.duckdb"
+    record, daily = signal_record(0)
+    intraday = msgspec.structs.replace(daily, id="later", bar="2024-01-03T14:30Z", strength=0.25)
+    with Writer(master) as writer, writer.transaction("signals") as load:
+        assert load.load_signals(TOPIC, [(record, daily), (signal_record(1)[0], intraday)]) == 2
+    asked = "SELECT bar, epoch(bar_opened), strength FROM signals ORDER BY strength"
+    assert rows(master, asked) == [(date(2024, 1, 3), 1704292200.0, 0.25), (date(2024, 1, 3), None, 1.0)]
 
 
 def test_performance_is_history(tmp_path: Path) -> None:

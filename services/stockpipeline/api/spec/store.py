@@ -42,7 +42,10 @@ class Retention(ApiModel):
 
 
 class ReplicaSchedule(ApiModel):
-    """How often replicas look for something new, and check what they have."""
+    """How often something new is published, and how often replicas look for it and check what they have."""
+
+    publish: Duration = "5s"
+    """Time for which signals and performance are gathered into one commit and generation of the store."""
 
     pull: Duration = "5s"
     """Time between two looks for a new generation."""
@@ -85,7 +88,7 @@ class ReplicaSync(Workload):
     """How long generations can be restored."""
 
     schedule: ReplicaSchedule = ReplicaSchedule()
-    """How often replicas look for something new, and check what they have."""
+    """How often something new is published, looked for, and checked."""
 
     placement: Placement = Placement.SPREAD
     """Spread: on different nodes where there are as many. Anywhere: where there is room."""

@@ -1,0 +1,61 @@
+"""The publisher's process as its parent sees it: answers, errors, and its death."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from stockpipeline.store.retention import Retention
+from stockpipeline.store_service.publisher import PublisherProcess
+from stockpipeline.store_service.publisher_process import Answer, Assignment
+
+
+def process(folder: Path) -> PublisherProcess:
+    """A publisher of a master that is not there."""
+    return PublisherProcess(
+        Assignment(
+            master=str(folder / "master.duckdb"),
+            store=f"file://{folder}/store",
+            writer="test",
+            retention=Retention(),
+        )
+    )
+
+
+def answered(publishing: PublisherProcess) -> Answer:
+    """Wait for the answer."""
+    deadline = time.monotonic() + 60
+    while (answer := publishing.answer()) is None:
+        assert time.monotonic() < deadline, "no answer"
+        time.sleep(0.02)
+    return answer
+
+
+def test_what_fails_is_an_answer_and_the_process_goes_on(tmp_path: Path) -> None:
+    publishing = process(tmp_path)
+    assert publishing.answer() is None
+    for task, error in (("publish", "MasterUnusable"), ("collect", "NothingPublished")):
+        publishing.ask(task)
+        assert publishing.busy
+        answer = answered(publishing)
+        assert (answer.task, answer.error) == (task, error)
+        assert str(tmp_path) in answer.message
+        assert not publishing.busy
+    publishing.close(20)
+
+
+def test_a_process_that_died_is_told_and_started_again(tmp_path: Path) -> None:
+    publishing = process(tmp_path)
+    publishing.ask("publish")
+    answered(publishing)
+    assert publishing._process is not None
+    os.kill(publishing._process.pid, signal.SIGKILL)
+    publishing._process.wait()
+    publishing.ask("publish")
+    answer = answered(publishing)
+    assert (answer.error, publishing.busy) == ("PublisherDied", False)
+    publishing.ask("publish")
+    assert answered(publishing).error == "MasterUnusable"
+    publishing.close(20)
