@@ -148,7 +148,7 @@ _PROCESSES = (
         name="TargetDown",
         severity="warning",
         wait="5m",
-        expr='up{component=~"producer|detector|operator"} == 0',
+        expr='up{component=~"producer|detector|store|replica|operator"} == 0',
         summary="A component does not answer when asked for its metrics",
         description="{{ $labels.component }} {{ $labels.namespace }}/{{ $labels.pod }} does not answer.",
         dashboard="overview",
@@ -159,7 +159,7 @@ _PROCESSES = (
         severity="warning",
         wait="0m",
         expr="""
-        changes(process_start_time_seconds{component=~"producer|detector|operator"}[30m]) > 3
+        changes(process_start_time_seconds{component=~"producer|detector|store|replica|operator"}[30m]) > 3
         """,
         summary="A component ends and is started again and again",
         description="{{ $labels.component }} {{ $labels.namespace }}/{{ $labels.pod }} was started "

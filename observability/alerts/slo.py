@@ -41,6 +41,7 @@ class Objective:
 _STALE = "stockpipeline:stale_symbols:ratio"
 _LATE = "stockpipeline:watermark_late:bool"
 _LATENCY = "stockpipeline_detector_tick_to_signal_seconds"
+_FRESHNESS = "stockpipeline_replica_freshness_seconds"
 
 OBJECTIVES = (
     Objective(
@@ -68,6 +69,16 @@ OBJECTIVES = (
         f" / sum by ({BY}) (rate({_LATENCY}_count[$window]))",
         dashboard="detector",
         enough=f"sum by ({BY}) (increase({_LATENCY}_count[1h])) >= 20",
+    ),
+    Objective(
+        slo="replicas",
+        title="Replica freshness",
+        promise="A commit of the store can be read from a replica within 15 s",
+        target=0.99,
+        errors=f'1 - sum by ({BY}) (rate({_FRESHNESS}_bucket{{le="15.0"}}[$window]))'
+        f" / sum by ({BY}) (rate({_FRESHNESS}_count[$window]))",
+        dashboard="store",
+        enough=f"sum by ({BY}) (increase({_FRESHNESS}_count[1h])) >= 20",
     ),
 )
 

@@ -82,6 +82,7 @@ def pipeline(metric: str, labels: str = "") -> str:
 
 
 FAILED_UPGRADE = 'operation="upgrade",result="error"'
+FRESHNESS = "replica_freshness_seconds"
 LATENCY = "detector_tick_to_signal_seconds"
 CASES: dict[str, dict[str, Course]] = {
     "StockPipelineSilent": OPEN | {pipeline("producer_ticks_total", 'source="kis"'): Growing(60, 0)},
@@ -148,6 +149,26 @@ CASES: dict[str, dict[str, Course]] = {
         pipeline(f"{LATENCY}_bucket", 'le="+Inf"'): Growing(10, 10),
         pipeline(f"{LATENCY}_count"): Growing(10, 10),
     },
+    "StockPipelineReplicasBurn": {
+        pipeline(f"{FRESHNESS}_bucket", 'le="15.0"'): Growing(10, 5),
+        pipeline(f"{FRESHNESS}_bucket", 'le="+Inf"'): Growing(10, 10),
+        pipeline(f"{FRESHNESS}_count"): Growing(10, 10),
+    },
+    "StockPipelineStoreRecordsLost": {pipeline("store_lost_records_total"): Growing(0, 3)},
+    "StockPipelineStoreLagGrowing": {pipeline("store_lag_records"): Slope(10, 5000)},
+    "StockPipelineStoreRecordsRefused": {
+        pipeline("store_refused_records_total", 'topic="signals"'): Growing(0, 1)
+    },
+    "StockPipelineStorePublishFailing": {
+        pipeline("store_publish_failures_total", 'error="unreachable"'): Growing(0, 1)
+    },
+    "StockPipelineStoreDiskFull": {
+        pipeline("store_free_bytes"): Steady(50e9, 1e9),
+        pipeline("store_size_bytes"): Steady(50e9, 50e9),
+    },
+    "StockPipelineReplicaStale": {pipeline("replica_lag_seconds"): Steady(3, 600)},
+    "StockPipelineReplicaPullFailing": {pipeline("replica_pull_failures_total"): Growing(0, 1)},
+    "StockPipelineReplicaVerifyFailed": {pipeline("replica_verify_failures_total"): Growing(0, 1)},
     "StockPipelineBackendDown": {f"up{{{POD.replace('{component}', 'kafka')}}}": Steady(1, 0)},
     "StockPipelineKafkaPartitionsOffline": {
         f"kafka_controller_offlinepartitionscount{{{POD.replace('{component}', 'kafka')}}}": Steady(0, 2),
