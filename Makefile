@@ -70,6 +70,10 @@ bench-operator: ## The operator with up to 1,000 pipelines, on an embedded clust
 bench-replica: ## The store: a day's change from commit to readable, against copying; swaps, kills, memory
 	@$(BENCH) replica
 
+.PHONY: bench-producer
+bench-producer: ## The producer: replay, decoding, memory, an outage of the broker
+	@$(BENCH) producer
+
 .PHONY: lint fmt generate lock
 lint: dev ## Style, types, import layers
 	@$(PYTHON) -m cluster test lint

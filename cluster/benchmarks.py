@@ -16,7 +16,7 @@ from cluster.progress import Progress
 from cluster.settings import Settings
 from cluster.testing import SERVER_PACKAGES, ended
 
-BENCHMARKS: tuple[str, ...] = ("batch", "detector", "operator", "replica")
+BENCHMARKS: tuple[str, ...] = ("batch", "detector", "operator", "producer", "replica")
 
 
 def run_benchmarks(settings: Settings, names: Sequence[str], quick: bool, progress: Progress) -> int:

@@ -12,7 +12,7 @@ import json
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -113,6 +113,7 @@ class KisServer(StandIn):
         application.router.add_post("/oauth2/tokenP", self._token)
         application.router.add_post("/oauth2/Approval", self._approval)
         application.router.add_get("/uapi/overseas-price/v1/quotations/price", self._price)
+        application.router.add_get("/uapi/overseas-price/v1/quotations/dailyprice", self._daily)
         application.router.add_get("/tryitout", self._websocket)
         return application
 
@@ -199,27 +200,8 @@ class KisServer(StandIn):
             return web.Response(status=faults.rest_status, text="<html>busy</html>")
         if faults.rest_code:
             return self._error(faults.rest_code_status, faults.rest_code, "오류")
-        appkey = request.headers.get("appkey", "")
-        token = self._tokens.get(appkey)
-        if self.secrets.get(appkey) != request.headers.get("appsecret"):
-            return self._error(403, "EGW00105", "유효하지 않은 AppSecret입니다.")
-        if (
-            token is None
-            or request.headers.get("authorization") != f"Bearer {token[0]}"
-            or token[2] < time.time()
-        ):
-            return self._error(500, "EGW00123", "기간이 만료된 token 입니다.")
-        if request.headers.get("tr_id") != "HHDFS00000300" or request.headers.get("custtype") != "P":
-            return self._error(200, "EGW00205", "tr_id 오류")
-        recent = self._requests.setdefault(appkey, deque())
-        now = time.monotonic()
-        while recent and recent[0] <= now - 1.0:
-            recent.popleft()
-        if len(recent) >= self.limits.requests_per_second:
-            return self._error(
-                500 if self.refused["EGW00201"] % 2 else 200, "EGW00201", "초당 거래건수를 초과하였습니다."
-            )
-        recent.append(now)
+        if (refusal := self._refusal(request, "HHDFS00000300")) is not None:
+            return refusal
         exchange, symbol = request.query.get("EXCD", ""), request.query.get("SYMB", "")
         stock = self.market.stock(symbol)
         if exchange not in REST_CODES or stock is None:
@@ -238,6 +220,50 @@ class KisServer(StandIn):
             },
             headers={"tr_cont": ""},
         )  # fmt: skip
+
+    async def _daily(self, request: web.Request) -> web.Response:
+        self.asked["dailyprice"] += 1
+        if (refusal := self._refusal(request, "HHDFS76240000")) is not None:
+            return refusal
+        symbol, last = request.query["SYMB"], request.query["BYMD"]
+        if self.market.stock(symbol) is None:
+            return self._error(200, "OPSQ2001", "종목코드 오류")
+        day = date.fromisoformat(last) if last else datetime.now(NEW_YORK).date()
+        rows = [
+            {
+                "xymd": when.strftime("%Y%m%d"), "clos": f"{close:.4f}", "sign": "2", "diff": "0.1",
+                "rate": "+0.1", "open": f"{opened:.4f}", "high": f"{high:.4f}", "low": f"{low:.4f}",
+                "tvol": str(volume), "tamt": "1", "pbid": "1.0", "vbid": "1", "pask": "1.0", "vask": "1",
+            }
+            for when, opened, high, low, close, volume in self.market.days(symbol, day, 100)
+        ]  # fmt: skip
+        output1 = {"rsym": f"D{request.query['EXCD']}{symbol}", "zdiv": "4", "nrec": str(len(rows))}
+        return web.json_response({"rt_cd": "0", "msg_cd": "MCA00000", "output1": output1, "output2": rows})
+
+    def _refusal(self, request: web.Request, transaction: str) -> web.Response | None:
+        """Why a request for data is not answered, if it is not."""
+        appkey = request.headers.get("appkey", "")
+        token = self._tokens.get(appkey)
+        if self.secrets.get(appkey) != request.headers.get("appsecret"):
+            return self._error(403, "EGW00105", "유효하지 않은 AppSecret입니다.")
+        if (
+            token is None
+            or request.headers.get("authorization") != f"Bearer {token[0]}"
+            or token[2] < time.time()
+        ):
+            return self._error(500, "EGW00123", "기간이 만료된 token 입니다.")
+        if request.headers.get("tr_id") != transaction or request.headers.get("custtype") != "P":
+            return self._error(200, "EGW00205", "tr_id 오류")
+        recent = self._requests.setdefault(appkey, deque())
+        now = time.monotonic()
+        while recent and recent[0] <= now - 1.0:
+            recent.popleft()
+        if len(recent) >= self.limits.requests_per_second:
+            return self._error(
+                500 if self.refused["EGW00201"] % 2 else 200, "EGW00201", "초당 거래건수를 초과하였습니다."
+            )
+        recent.append(now)
+        return None
 
     def _error(self, status: int, code: str, text: str) -> web.Response:
         self.refused[code] += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 
 
 @dataclass
@@ -52,3 +53,19 @@ class Market:
         stock.day_volume += stock.last_size
         stock.high, stock.low = max(stock.high, stock.last), min(stock.low, stock.last)
         return stock
+
+    def days(self, symbol: str, last: date, count: int) -> list[tuple[date, float, float, float, float, int]]:
+        """Weekdays up to `last`, newest first: date, open, high, low, close, volume."""
+        chance = random.Random(f"{self.seed}/{symbol}/days")
+        newest = date(2026, 12, 31)
+        found, day, close = [], newest, 100.0
+        while len(found) < count and day.year > 2023:
+            if day.weekday() < 5:
+                opened = round(close * chance.gauss(1, 0.01), 4)
+                high, low = round(max(opened, close) * 1.01, 4), round(min(opened, close) * 0.99, 4)
+                volume = chance.randint(10_000, 1_000_000)
+                if day <= last:
+                    found.append((day, opened, high, low, close, volume))
+                close = opened
+            day -= timedelta(days=1)
+        return found

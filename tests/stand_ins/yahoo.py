@@ -8,6 +8,8 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from datetime import time as clock
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -140,6 +142,8 @@ class YahooServer(StandIn):
             bounds = int(request.query["period1"]), int(request.query["period2"])
             result = _past_chart(meta, self.past.get(symbol, Past({})), *bounds)
             return web.json_response({"chart": {"result": [result], "error": None}})
+        if request.query.get("interval") == "1d" and request.query.get("range") == "2y":
+            return web.json_response({"chart": {"result": [self._days(symbol, meta)], "error": None}})
         result = {
             "meta": meta,
             "timestamp": [traded],
@@ -149,6 +153,15 @@ class YahooServer(StandIn):
             },
         }
         return web.json_response({"chart": {"result": [result], "error": None}})
+
+    def _days(self, symbol: str, meta: dict[str, Any]) -> dict[str, Any]:
+        days = self.market.days(symbol, datetime.now(UTC).date(), 500)[::-1]
+        columns = list(zip(*days, strict=True))
+        opens = [int(datetime.combine(day, clock(14, 30), UTC).timestamp()) for day in columns[0]]
+        names = ("open", "high", "low", "close", "volume")
+        quote = {name: list(column) for name, column in zip(names, columns[1:], strict=True)}
+        indicators = {"quote": [quote], "adjclose": [{"adjclose": list(columns[4])}]}
+        return {"meta": meta, "timestamp": opens, "indicators": indicators}
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()

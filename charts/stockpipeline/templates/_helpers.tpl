@@ -29,7 +29,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   blockOwnerDeletion: false
 {{- end }}
 
-{{/* A container of the services' image; takes a dict of root, settings (of the component), name and args. */}}
+{{/* A container of the services' image; takes a dict of root, settings (of the component), name, args and
+secrets (may be empty). */}}
 {{- define "stockpipeline.container" -}}
 {{- $usual := printf "%s:%s" .root.Values.image.repository .root.Values.image.tag -}}
 name: {{ .name }}
@@ -51,6 +52,9 @@ securityContext:
 volumeMounts:
   - {name: config, mountPath: /etc/stockpipeline, readOnly: true}
   - {name: tmp, mountPath: /tmp}
+  {{- if .secrets }}
+  - {name: secrets, mountPath: /etc/stockpipeline-secrets, readOnly: true}
+  {{- end }}
 {{- end }}
 
 {{/* The container's port and probes; the services answer on 8080. */}}
@@ -73,8 +77,8 @@ livenessProbe:
 {{- end }}
 
 {{/* A Deployment of one component; takes a dict of root, component, args, replicas (none: an autoscaler owns
-the number), strategy, and optionally init and after (the components that it needs, separated by spaces: the operator
-names the one that keeps it waiting). */}}
+the number), strategy, and optionally init, secrets and after (the components that it needs, separated by spaces: the
+operator names the one that keeps it waiting). */}}
 {{- define "stockpipeline.deployment" -}}
 {{- $root := .root -}}
 {{- $settings := index $root.Values .component -}}
@@ -134,11 +138,11 @@ spec:
       {{- end }}
       {{- with .init }}
       initContainers:
-        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .name "args" .args) | nindent 10 | trim }}
+        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .name "args" .args "secrets" $.secrets) | nindent 10 | trim }}
           resources: {{ toJson $settings.resources }}
       {{- end }}
       containers:
-        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .component "args" .args) | nindent 10 | trim }}
+        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .component "args" .args "secrets" .secrets) | nindent 10 | trim }}
           {{- include "stockpipeline.serving" $root | nindent 10 }}
           resources: {{ toJson $settings.resources }}
       volumes:
@@ -146,4 +150,20 @@ spec:
           configMap: {name: {{ $root.Release.Name }}-config}
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
+        {{- with .secrets }}
+        # A folder for each Secret. One that is missing keeps nothing from starting: the service waits for it and
+        # says so, and the kubelet brings it as soon as it is there.
+        - name: secrets
+          projected:
+            sources:
+              {{- range $secret := . }}
+              - secret:
+                  name: {{ $secret.name | quote }}
+                  optional: true
+                  items:
+                    {{- range $secret.keys }}
+                    - {key: {{ . | quote }}, path: {{ printf "%s/%s" $secret.name . | quote }}}
+                    {{- end }}
+              {{- end }}
+        {{- end }}
 {{- end }}

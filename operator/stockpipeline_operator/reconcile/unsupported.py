@@ -16,8 +16,6 @@ from stockpipeline_operator.reconcile.state import Problem
 Asks = Callable[[StockPipelineSpec], bool]
 
 NOT_YET: tuple[tuple[str, Asks], ...] = (
-    ("sources of the kind kis", lambda spec: any(source.kis for source in spec.sources)),
-    ("sources of the kind yahoo", lambda spec: any(source.yahoo for source in spec.sources)),
     ("universe.collect", lambda spec: spec.universe.collect is not None),
     (
         "rules for other than regular sessions",

@@ -5,6 +5,7 @@ from typing import Any
 from stockpipeline.api import PipelineConfig, Resources, Scaling, Topic, Workload, quantity
 from stockpipeline_operator.helm.chart import Values
 from stockpipeline_operator.reconcile.base import Base
+from stockpipeline_operator.reconcile.source_secrets import source_secrets
 
 Amounts = dict[str, dict[str, str]]
 
@@ -28,6 +29,8 @@ def release_values(config: PipelineConfig, uid: str, base: Base) -> Values:
     }
     if settings.services_pull_secrets:
         values["imagePullSecrets"] = [{"name": name} for name in settings.services_pull_secrets]
+    if secrets := source_secrets(config.spec):
+        values["secrets"] = secrets
     for component, workload in (("producer", config.spec.producer), ("detector", config.spec.detector)):
         usual = settings.services_resources.get(component, Resources())
         asked = _asked(workload, usual, defaults.get(component, {}).get("resources", {}))

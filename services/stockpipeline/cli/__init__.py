@@ -110,6 +110,18 @@ def _action(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
     return send(config, arguments.symbol, action)
 
 
+def _symbols(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
+    from stockpipeline.cli.symbols import SymbolFiles, symbols
+
+    cache = arguments.cache or _default_cache() / f"{config.namespace}.{config.name}.symbols.jsonl"
+    files = SymbolFiles(arguments.listed, arguments.screener, cache)
+    return symbols(config, files, accept_fewer=arguments.accept_fewer, out=sys.stdout)
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stockpipeline"
+
+
 class _Usage(Exception):
     """Arguments that do not go together."""
 
@@ -171,6 +183,19 @@ def _parser() -> argparse.ArgumentParser:
     action.add_argument(
         "--dividend", type=_dividend, default=0.0, metavar="CASH", help="cash per share, before the split"
     )
+    listing = commands.add_parser(
+        "symbols", help="Show the stocks that the exchange lists, as lines of JSON."
+    )
+    listing.add_argument("--listed", type=Path, metavar="TXT", help="nasdaqlisted.txt (default: NASDAQ's)")
+    listing.add_argument(
+        "--screener", type=Path, metavar="JSON", help="the screener's answer (default: NASDAQ's)"
+    )
+    listing.add_argument(
+        "--cache", type=Path, metavar="JSONL", help="where the last listing is kept (default: in ~/.cache)"
+    )
+    listing.add_argument(
+        "--accept-fewer", action="store_true", help="take a listing that has shrunk by too much for once"
+    )
     _add_replay_files(replay)
     replica.add_parser(commands)
     compute, sync = batch.add_parser(commands)
@@ -186,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
         action: _action,
         compute: batch.run_compute,
         sync: batch.run_sync,
+        listing: _symbols,
     }
     for command, run in runs.items():
         command.set_defaults(run=run)

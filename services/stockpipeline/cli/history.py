@@ -1,13 +1,15 @@
-"""`stockpipeline history load`: the bars before a replay's start to Redis."""
+"""`stockpipeline history load`: the bars before a replay's start, or those of live sources, to Redis."""
 
 import sys
 import time
 
 from stockpipeline.adapters.history_redis import HistoryStore, HistoryUnavailable
 from stockpipeline.api import BarInterval, PipelineConfig
+from stockpipeline.cli.live_history import load_live
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.sources.configured import replay_source
+from stockpipeline.sources.configured_live import is_live
 
 _PATIENCE_SECONDS = 120.0
 _RETRY_SECONDS = 1.0
@@ -20,13 +22,16 @@ def load(config: PipelineConfig) -> int:
     replay's start gets an empty history, as does every symbol of a pipeline with intraday bars: known to be
     empty is not the same as missing.
     """
-    source = replay_source(config, SessionCalendar(config.spec.universe.exchange))
-    # The source has daily bars. Intraday ones come from the ticks alone.
-    daily = config.spec.bars.interval is BarInterval.DAY
-    history = {
-        symbol: source.history(symbol) if daily else BarSeries.empty()
-        for symbol in config.spec.universe.symbols
-    }
+    symbols = config.spec.universe.symbols
+    calendar = SessionCalendar(config.spec.universe.exchange)
+    if config.spec.bars.interval is not BarInterval.DAY:
+        # Sources have daily bars. Intraday ones come from the ticks alone.
+        history = {symbol: BarSeries.empty() for symbol in symbols}
+    elif is_live(config):
+        return load_live(config, calendar)
+    else:
+        source = replay_source(config, calendar)
+        history = {symbol: source.history(symbol) for symbol in symbols}
     store = HistoryStore(config.redis_url, config.names)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:

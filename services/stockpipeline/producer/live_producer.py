@@ -24,8 +24,8 @@ from stockpipeline.sources.session_kind import SessionKind
 _RETRY_SECONDS = 1.0
 # A minute at 5,000 ticks a second, and a third more; a tick with its key and the client's record of it takes
 # about 400 bytes.
-_QUEUE_MESSAGES = 400_000
-_QUEUE_KIB = 96 * 1024
+QUEUE_MESSAGES = 400_000
+QUEUE_KIB = 96 * 1024
 _log = structlog.get_logger()
 
 
@@ -67,8 +67,8 @@ class LiveProducer:
             config.bootstrap_servers,
             frame.client_id,
             config.names.topic(Topic.TICKS),
-            queue_messages=_QUEUE_MESSAGES,
-            queue_kib=_QUEUE_KIB,
+            queue_messages=QUEUE_MESSAGES,
+            queue_kib=QUEUE_KIB,
         )
         with ExitStack() as stack:
             recorder = stack.enter_context(Recorder(self._record)) if self._record is not None else None

@@ -54,7 +54,7 @@ class ProducerLoop:
         # behind it is no trouble.
         self._metrics.session_open.set(self._pacer.keeps_time)
         started = time.monotonic()
-        if self._send_all(after):
+        if self.send_all(after):
             seconds = round(time.monotonic() - started, 1)
             self._metrics.exhausted.set(1)
             self._metrics.session_open.set(0)
@@ -65,7 +65,7 @@ class ProducerLoop:
         if left:
             _log.warning("stopped before Kafka took all ticks; a restart sends the rest", ticks=left)
 
-    def _send_all(self, after: Mapping[str, int]) -> bool:
+    def send_all(self, after: Mapping[str, int]) -> bool:
         """Send until the source has no more and all is acknowledged; return False if told to stop before."""
         send, look = self._producer.send, self._look
         for tick in self._source.ticks(after):

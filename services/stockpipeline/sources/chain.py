@@ -24,6 +24,8 @@ from stockpipeline.sources.health import SourceHealth, freshness
 MAX_SKEW_MS = 60_000
 """How far an event time may be ahead of the own clock. One from the future would make all that follow
 late."""
+MAX_LAG_MS = 60_000
+"""How far a source may be behind what was sent and still count as heard of. Some tell whole seconds only."""
 RETURN_MS = 30_000
 LONGEST_RETURN_MS = 600_000
 
@@ -105,8 +107,10 @@ class Chain:
             return self._drop(tick, Drop.STANDBY)
         if tick.ts > now_ms + MAX_SKEW_MS:
             return self._drop(tick, Drop.FUTURE)
-        self._hear(symbol, index, now_ms)
-        self._health[index].spoke()
+        if tick.ts >= symbol.last_ts - MAX_LAG_MS:
+            # One that only brings what is long past has nothing to say of the present.
+            self._hear(symbol, index, now_ms)
+            self._health[index].spoke()
         if index != symbol.serving and not self._may_take(symbol, index, now_ms):
             return self._drop(tick, Drop.STANDBY)
         if tick.ts < symbol.last_ts:
@@ -146,8 +150,7 @@ class Chain:
         return self._score(self._symbols[symbol], index, self._trading_ms(now_ms), now_ms)
 
     def review(self, now_ms: int) -> dict[str, set[str]]:
-        """Give symbols back to sources that are preferred and good again; return what each source is needed
-        for.
+        """Give symbols back to preferred sources that are good again; return what each is needed for.
 
         A source is needed for what it serves, for what a less preferred one serves, and for all symbols whose
         serving source is of no use.

@@ -29,7 +29,7 @@ def replay_source(config: PipelineConfig, calendar: SessionCalendar) -> ReplaySo
     source = config.spec.sources[0]
     replay = source.replay
     if replay is None:
-        raise NoReplay(f"source {source.name} is not a replay, and this version can run no other kind yet")
+        raise NoReplay(f"source {source.name} is not a replay")
     bars = {symbol: packaged_bars(symbol) for symbol in config.spec.universe.symbols}
     return played(config, calendar, bars)
 

@@ -7,6 +7,7 @@ because of what happens outside; it tells its sink instead, and the fallback cha
 from collections.abc import Collection
 from typing import Protocol
 
+from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.ticks import MalformedReason, Tick
 
 
@@ -41,6 +42,14 @@ class LiveSource(Protocol):
 
     def want(self, symbols: Collection[str]) -> None:
         """Say for which of its symbols the source is needed now; it may be lazy about the others."""
+
+    async def history(self, symbol: str, bars: int) -> BarSeries:
+        """Return the newest daily bars of a symbol, adjusted, oldest first, up to so many; today's may be
+        among them.
+
+        Raises:
+            Exception: the source has none, or does not answer; the message says which.
+        """
 
     async def run(self, sink: Sink) -> None:
         """Bring trades until cancelled."""

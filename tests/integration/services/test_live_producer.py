@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stockpipeline.adapters.history_redis import HistoryStore
 from stockpipeline.api import PipelineConfig, Topic
+from stockpipeline.cli.history import load
 from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.sessions import session_from_date
 from stockpipeline.market.ticks import decode_tick
 from stockpipeline.sources.session_kind import SessionKind
 from tests.integration.servers.kafka import running_broker
@@ -19,6 +23,8 @@ from tests.integration.services.conftest import StartService
 from tests.integration.services.support import create_topics, eventually, pipeline, read_all, values
 from tests.stand_ins.kis import KisServer
 from tests.stand_ins.yahoo import YahooServer
+
+TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -118,6 +124,34 @@ def test_a_missing_secret_is_named_and_waited_for(
     producer = start("producer", config, environment={"STOCKPIPELINE_SECRETS": str(tmp_path)})
     eventually(lambda: "Secret kis" in producer.checks()["resume"], "it says which Secret is missing")
     assert producer.get("/healthz")[0] == 200
+
+
+def test_history_comes_from_the_first_source_that_has_it(
+    kafka: str,
+    redis: str,
+    kis: KisServer,
+    yahoo: YahooServer,
+    secrets: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("STOCKPIPELINE_SECRETS", str(secrets))
+    kis.market.dead.add("FB")
+    config = live("live-history", kafka, redis, kis, yahoo)
+    assert load(config) == 0
+    assert "5 of 5 symbols loaded" in capsys.readouterr().out
+    history = HistoryStore(redis, config.names).get_many(config.spec.universe.symbols)
+    for symbol, series in history.items():
+        market = (yahoo if symbol == "FB" else kis).market
+        assert series is not None
+        assert len(series) >= 299, "today may not be over"
+        days = {
+            session_from_date(day): close for day, _o, _h, _l, close, _v in market.days(symbol, TODAY, 500)
+        }
+        assert [days[bar.session] for bar in series] == [bar.close for bar in series]
+    asked = kis.asked["dailyprice"]
+    assert load(config) == 0
+    assert kis.asked["dailyprice"] == asked, "it is up to date"
 
 
 class Load:

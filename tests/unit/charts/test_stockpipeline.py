@@ -272,3 +272,19 @@ def test_nothing_is_looked_up_or_random() -> None:
     for function in ("lookup", "rand", "uuidv4", "now", "genCA", "helm.sh/hook"):
         assert function not in text
     assert render() == render()
+
+
+def test_only_the_producer_gets_the_secrets_of_sources() -> None:
+    secrets = [{"name": "kis", "keys": ["appkey", "appsecret"]}]
+    found = deployments(render({"secrets": secrets}))
+    for each in found.values():
+        check(each)
+    producer = found["demo-producer"]["spec"]["template"]["spec"]
+    volume = next(each for each in producer["volumes"] if each["name"] == "secrets")
+    (projection,) = volume["projected"]["sources"]
+    assert projection["secret"]["name"] == "kis"
+    assert projection["secret"]["optional"] is True, "the service says what is missing"
+    assert [item["path"] for item in projection["secret"]["items"]] == ["kis/appkey", "kis/appsecret"]
+    for container in producer["initContainers"] + producer["containers"]:
+        assert "/etc/stockpipeline-secrets" in [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert "secrets" not in yaml.safe_dump(found["demo-detector"])

@@ -38,14 +38,6 @@ def write(path: Path, document: object) -> Path:
     return path
 
 
-def test_a_source_that_has_no_packaged_history_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write(tmp_path / "live.yaml", resource(sources=[{"name": "quotes", "yahoo": {}}]))
-    assert main(["history", "load", "--config", str(path)]) == 2
-    assert "source quotes is not a replay" in capsys.readouterr().err
-
-
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version"]) == 0
     assert capsys.readouterr().out == f"{__version__}\n"

@@ -15,10 +15,7 @@ SMALLEST: dict[str, Any] = {
     "sources": [{"name": "replay", "replay": {"start": "2004-01-02"}}],
 }
 RULE = {"name": "r", "side": "buy", "when": "close > 1"}
-KIS = {"name": "kis", "kis": {"credentials": [{"secretRef": {"name": "kis"}}]}}
 ASKED: dict[str, dict[str, Any]] = {
-    "sources of the kind kis": {"sources": [KIS]},
-    "sources of the kind yahoo": {"sources": [{"name": "yahoo", "yahoo": {}}]},
     "universe.collect": {"universe": {"collect": {}}},
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
     "scaling.producer": {"scaling": {"producer": {"replicas": 2}}},

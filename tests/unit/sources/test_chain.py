@@ -107,6 +107,14 @@ def test_what_is_behind_is_late_also_after_a_switch() -> None:
     assert one.offer(tick(SECOND, START + 500), now), "the same time is not behind"
 
 
+def test_a_source_that_only_brings_the_past_is_left() -> None:
+    one = chain(Clock())
+    assert one.offer(tick(FIRST, START + 1000), START + 1000)
+    for now in range(START + 2000, START + 100_000, 1000):
+        one.offer(tick(FIRST, START - 3_600_000), now)
+    assert one.offer(tick(SECOND, START + 100_000), START + 100_000)
+
+
 def test_an_event_from_the_future_does_not_make_all_others_late() -> None:
     one = chain(Clock())
     assert not one.offer(tick(FIRST, START + MAX_SKEW_MS + 1), START)

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from stockpipeline.runtime.source_metrics import SourceMetrics
+from stockpipeline.sources.kis import daily
 from stockpipeline.sources.kis.credentials import AppKey
 from stockpipeline.sources.kis.grants import Grant, GrantKind, Grants, GrantStore, NotAsked
 from stockpipeline.sources.kis.keys import Registration
@@ -62,6 +63,24 @@ class KisRest:
         else:
             path, transaction = _DOMESTIC
             parameters = {"FID_COND_MRKT_DIV_CODE": "J", "FID_INPUT_ISCD": what.code}
+        return await self._ask(path, transaction, parameters)
+
+    async def daily(self, what: Registration, last_day: str) -> dict[str, Any]:
+        """Return KIS's answer about the adjusted daily bars up to a day (YYYYMMDD; empty: today).
+
+        Raises:
+            KisError: there are none.
+        """
+        parameters = {
+            "AUTH": "", "EXCD": what.exchange, "SYMB": what.code, "GUBN": "0", "BYMD": last_day, "MODP": "1",
+        }  # fmt: skip
+        answer, _seconds = await self._ask(daily.PATH, daily.TRANSACTION, parameters)
+        return answer
+
+    async def _ask(
+        self, path: str, transaction: str, parameters: dict[str, str]
+    ) -> tuple[dict[str, Any], float]:
+        """Ask in turn, again with another token or more slowly where KIS wants that."""
         for attempt in range(1, _ATTEMPTS + 1):
             token = await self._token()
             self._metrics.waited(self._source, await self._limit.turn())

@@ -5,12 +5,16 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import aiohttp
 import structlog
 
+from stockpipeline.market.bars import Bar, BarSeries
+from stockpipeline.market.sessions import session_date
 from stockpipeline.runtime.source_metrics import SourceMetrics
 from stockpipeline.sources.kis.credentials import AppKey
+from stockpipeline.sources.kis.daily import read_daily
 from stockpipeline.sources.kis.frames import TradeDecoder
 from stockpipeline.sources.kis.grants import GrantStore
 from stockpipeline.sources.kis.keys import Registration, registration
@@ -65,6 +69,8 @@ class KisSource:
         self.name = name
         self._terms = terms
         self._app_keys = app_keys
+        self._exchange = exchange
+        self._limits: dict[str, RateLimit] = {}
         self._stores = stores
         self._session_kind = session_kind
         self._metrics = metrics
@@ -95,6 +101,34 @@ class KisSource:
             for fingerprint, app_key in self._app_keys.items():
                 self._start(tasks, http, fingerprint, app_key, sink)
 
+    async def history(self, symbol: str, bars: int) -> BarSeries:
+        """Return the newest daily bars of a symbol, adjusted, oldest first: as many as KIS has, up to so
+        many.
+
+        Raises:
+            KisError: KIS has none, or does not answer.
+            MalformedTick: an answer has no bars in it.
+        """
+        fingerprint, app_key = next(iter(self._app_keys.items()))
+        what = registration(symbol, self._exchange)
+        limit = self._limits.setdefault(fingerprint, self._limit())
+        async with aiohttp.ClientSession() as http:
+            rest = KisRest(
+                self.name, self._terms.rest_url, app_key, self._stores(app_key), limit, http, self._metrics
+            )
+            found: dict[int, Bar] = {}
+            last_day = ""
+            while len(found) < bars:
+                page = {bar.session: bar for bar in read_daily(await rest.daily(what, last_day), symbol)}
+                if not page.keys() - found.keys():
+                    break
+                found |= page
+                last_day = (session_date(min(page)) - timedelta(days=1)).strftime("%Y%m%d")
+        return BarSeries.from_bars(found[session] for session in sorted(found))
+
+    def _limit(self) -> RateLimit:
+        return RateLimit(self._terms.requests_per_second * _SHARE_OF_LIMIT)
+
     def _start(
         self,
         tasks: asyncio.TaskGroup,
@@ -107,7 +141,7 @@ class KisSource:
         _log.info(
             "an appkey of KIS", source=self.name, appkey=fingerprint, live=len(live), polled=len(polled)
         )
-        limit = RateLimit(self._terms.requests_per_second * _SHARE_OF_LIMIT)
+        limit = self._limits.setdefault(fingerprint, self._limit())
         store = self._stores(app_key)
         rest = KisRest(self.name, self._terms.rest_url, app_key, store, limit, http, self._metrics)
         looks = Looks(self.name, self._session_kind)

@@ -83,6 +83,13 @@ class Charts:
         """
         return self._ask(name, {"range": "1d", "interval": "1m", "includePrePost": True})
 
+    def newest_days(self, name: str) -> Any:
+        """Return the JSON of the daily chart of Yahoo's symbol over two years up to now; blocks.
+
+        Raises as `get`.
+        """
+        return self._ask(name, {"range": "2y", "interval": "1d", "includePrePost": False})
+
     def days(self, name: str, since_seconds: int, until_seconds: int) -> Any:
         """Return the JSON of the daily chart of Yahoo's symbol with splits and dividends; blocks.
 

@@ -5,8 +5,10 @@ that was seen is the difference.
 """
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
+from stockpipeline.market.bars import Bar
 from stockpipeline.market.ticks import (
     MAX_EVENT_TIME_MS,
     MAX_PRICE,
@@ -89,6 +91,39 @@ def read_chart(document: Any, name: str) -> Quote:
         _time(meta.get("regularMarketTime"), name, 1000),
         None if volume is None else _volume(volume, name),
     )
+
+
+def read_daily(document: Any, name: str) -> list[Bar]:
+    """Return the daily bars of a chart, oldest first, adjusted for splits and dividends; days without a trade
+    are left out.
+
+    Raises:
+        NoData: Yahoo says that there is none.
+        MalformedTick: the answer is something else.
+    """
+    read_chart(document, name)
+    result = document["chart"]["result"][0]
+    try:
+        quote = result["indicators"]["quote"][0]
+        adjusted = result["indicators"]["adjclose"][0]["adjclose"]
+        offset = int(result["meta"].get("gmtoffset", 0))
+        columns = [quote[name] for name in ("open", "high", "low", "close", "volume")]
+        rows = list(zip(result["timestamp"], *columns, adjusted, strict=True))
+    except (LookupError, TypeError, ValueError):
+        raise MalformedTick(MalformedReason.BAD_FIELDS, f"{name}: the chart has no bars") from None
+    return [bar for row in rows if (bar := _bar(row, offset)) is not None]
+
+
+def _bar(row: tuple[Any, ...], offset_seconds: int) -> Bar | None:
+    numbers = [_number(value) for value in row]
+    if any(number is None or not isfinite(number) for number in numbers):
+        return None
+    time, opened, high, low, close, volume, adjusted = (number or 0.0 for number in numbers)
+    if not 0.0 < low <= min(opened, close) <= max(opened, close) <= high or adjusted <= 0.0:
+        return None
+    factor = adjusted / close
+    session = int(time + offset_seconds) // 86_400
+    return Bar(session, opened * factor, high * factor, low * factor, adjusted, volume)
 
 
 def _number(value: Any) -> float | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.ticks import MalformedReason, MalformedTick
 from stockpipeline.runtime.source_metrics import SourceMetrics
 from stockpipeline.sources.backoff import Backoff
@@ -18,7 +19,14 @@ from stockpipeline.sources.live import Sink
 from stockpipeline.sources.rate_limit import RateLimit
 from stockpipeline.sources.session_kind import SessionKind
 from stockpipeline.sources.yahoo import clients
-from stockpipeline.sources.yahoo.quotes import LastQuotes, NoData, read_chart, read_pricing, yahoo_symbol
+from stockpipeline.sources.yahoo.quotes import (
+    LastQuotes,
+    NoData,
+    read_chart,
+    read_daily,
+    read_pricing,
+    yahoo_symbol,
+)
 from stockpipeline.sources.yahoo.stream import YahooStream
 
 _TOO_OFTEN_WAIT, _LONGEST_TOO_OFTEN = 15.0, 900.0
@@ -63,6 +71,8 @@ class YahooSource:
         self._wanted: set[str] = set()
         self._heard: dict[str, float] = {}
         self._dead_until: dict[str, float] = {}
+        self._limit = RateLimit(terms.requests_per_second)
+        self._charts: clients.Charts | None = None
         self._last = LastQuotes(name, session_kind)
         self._stream = YahooStream(
             name,
@@ -84,6 +94,22 @@ class YahooSource:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._stream.run(sink))
             tasks.create_task(self._poll(sink))
+
+    async def history(self, symbol: str, bars: int) -> BarSeries:
+        """Return the newest daily bars of a symbol, adjusted, oldest first: as many as Yahoo has, up to so
+        many.
+
+        Raises:
+            NoData: Yahoo has none.
+            TooOften, Unanswered: Yahoo does not answer.
+            MalformedTick: the answer has no bars in it.
+        """
+        if self._charts is None:
+            self._charts = clients.Charts(self._terms.chart_url, self._terms.cache)
+        await self._limit.turn()
+        name = yahoo_symbol(symbol)
+        answer = await asyncio.to_thread(self._charts.newest_days, name)
+        return BarSeries.from_bars(read_daily(answer, name)[-bars:])
 
     def _take(self, message: str | bytes, sink: Sink) -> bool:
         """Take a message of the stream; return whether it was a quote of ours."""
@@ -109,7 +135,6 @@ class YahooSource:
         return True
 
     async def _poll(self, sink: Sink) -> None:
-        limit = RateLimit(self._terms.requests_per_second)
         too_often = Backoff(_TOO_OFTEN_WAIT, _LONGEST_TOO_OFTEN, random.Random())  # noqa: S311 - spreads load
         asked = dict.fromkeys(self._symbols.values(), 0.0)
         # A thread of its own: yfinance's client is shared state, and one at a time is enough for its limit.
@@ -124,7 +149,7 @@ class YahooSource:
                 if symbol is None or not sink.may_ask(self.name):
                     await asyncio.sleep(_IDLE_SECONDS)
                     continue
-                self._metrics.waited(self.name, await limit.turn())
+                self._metrics.waited(self.name, await self._limit.turn())
                 asked[symbol] = began = time.monotonic()
                 name = yahoo_symbol(symbol)
                 try:
@@ -132,7 +157,7 @@ class YahooSource:
                 except clients.TooOften:
                     self._metrics.too_often(self.name)
                     sink.answered(self.name, None)
-                    limit.slow_down()
+                    self._limit.slow_down()
                     await asyncio.sleep(too_often.next_seconds())
                     continue
                 except clients.Unanswered as error:

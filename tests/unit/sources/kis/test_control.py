@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockpipeline.market.bars import Bar
+from stockpipeline.market.sessions import session_from_date
 from stockpipeline.market.ticks import MalformedTick, MarketSession
+from stockpipeline.sources.kis.daily import read_daily
 from stockpipeline.sources.kis.keys import UnknownExchange, registration
 from stockpipeline.sources.kis.meanings import Ack, KisError, Meaning, read_answer
 from stockpipeline.sources.kis.messages import Answer, Heartbeat, Unreadable, read_control, subscribe
@@ -119,3 +123,18 @@ def test_a_look_gives_a_tick_only_where_something_was_traded() -> None:
     next_day = looks.tick("AAPL", Price(12, 5), 4000)
     assert next_day is not None
     assert next_day.volume == 5
+
+
+def test_daily_bars_are_read_from_output2() -> None:
+    row = {"xymd": "20241227", "open": "10", "high": "12.5", "low": "9", "clos": "11", "tvol": "1000"}
+    bars = read_daily(
+        {"rt_cd": "0", "output2": [row, {"xymd": ""}, {**row, "open": "0", "low": "0"}]}, "AAPL"
+    )
+    assert bars == [Bar(session_from_date(date(2024, 12, 27)), 10, 12.5, 9, 11, 1000)], "no trade, no bar"
+    for wrong in (
+        {"output": []},
+        {"output2": [{**row, "clos": ""}]},
+        {"output2": [{**row, "xymd": "20241332"}]},
+    ):
+        with pytest.raises(MalformedTick):
+            read_daily(wrong, "AAPL")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockpipeline.market.bars import Bar
+from stockpipeline.market.sessions import session_from_date
 from stockpipeline.market.ticks import MalformedReason, MalformedTick, MarketSession
 from stockpipeline.sources.yahoo.quotes import (
     LastQuotes,
     NoData,
     Quote,
     read_chart,
+    read_daily,
     read_pricing,
     yahoo_symbol,
 )
@@ -90,3 +94,14 @@ def test_reasons_name_what_is_wrong() -> None:
     with pytest.raises(MalformedTick) as error:
         read_pricing({"id": "AAPL", "price": "NaN", "time": "1"})
     assert error.value.reason is MalformedReason.BAD_PRICE
+
+
+def test_daily_bars_are_adjusted_and_have_the_exchanges_date() -> None:
+    document = chart(gmtoffset=-18000)
+    quote = {"open": [10, None], "high": [12, 1], "low": [8, 1], "close": [10, 1], "volume": [100, 1]}
+    indicators = {"quote": [quote], "adjclose": [{"adjclose": [5, 1]}]}
+    # 2024-12-28T01:00Z is still the 27th in New York.
+    document["chart"]["result"][0] |= {"timestamp": [1735347600, 1735347600], "indicators": indicators}
+    assert read_daily(document, "AAPL") == [Bar(session_from_date(date(2024, 12, 27)), 5, 6, 4, 5, 100)]
+    with pytest.raises(MalformedTick):
+        read_daily(chart(), "AAPL")
