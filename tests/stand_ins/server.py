@@ -38,14 +38,14 @@ class StandIn:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._started.wait(10)
+        self._started.wait(60)
         if self._failure is not None:
             raise self._failure
         return self
 
     def __exit__(self, *_: object) -> None:
         self.loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def call(self, make: Callable[[], Awaitable[Result]]) -> Result:
         """Run something in the server's loop and wait for it."""
@@ -53,7 +53,7 @@ class StandIn:
         async def run() -> Result:
             return await make()
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(60)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -38,7 +38,7 @@ def _producer(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
     from stockpipeline.producer.main import run
     from stockpipeline.runtime.service import run_service
 
-    return run_service("producer", config, partial(run, record=arguments.record))
+    return run_service("producer", config, partial(run, record=arguments.record, recorded=arguments.ticks))
 
 
 def _detector(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
@@ -159,8 +159,15 @@ def _parser() -> argparse.ArgumentParser:
     of_history = history.add_subparsers(metavar="COMMAND", required=True)
 
     producer = commands.add_parser("producer", help="Send market data to Kafka until told to stop.")
-    producer.add_argument(
+    file = producer.add_mutually_exclusive_group()
+    file.add_argument(
         "--record", type=Path, metavar="JSONL", help="also append what live sources give to this file"
+    )
+    file.add_argument(
+        "--ticks",
+        type=Path,
+        metavar="JSONL",
+        help="play a recorded file in place of the sources, at the replay's speed or else at its own",
     )
     detector = commands.add_parser("detector", help="Turn ticks into signals until told to stop.")
     store = commands.add_parser("store", help="Load signals into the DuckDB store, and publish it.")

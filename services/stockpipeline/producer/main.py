@@ -18,20 +18,28 @@ from stockpipeline.sources.configured_live import is_live
 _log = structlog.get_logger()
 
 
-def run(config: PipelineConfig, shutdown: Shutdown, record: Path | None = None) -> int:
+def run(
+    config: PipelineConfig, shutdown: Shutdown, record: Path | None = None, recorded: Path | None = None
+) -> int:
     """Produce until told to stop; return the process's exit status.
 
-    ``record`` is a file that the ticks of live sources are also written to.
+    ``record`` is a file that the ticks of live sources are also written to, ``recorded`` one that is played
+    in the place of the sources.
 
     Raises:
         UnknownPackagedSymbol: a replay has no data of a symbol.
+        BadFile: the recorded file cannot be read.
         UnknownExchange: a live source does not have the pipeline's exchange.
     """
     registry = new_registry()
     readiness = Readiness(["kafka", "resume"])
     frame = Frame(config, shutdown, registry, readiness, ProducerMetrics(registry, config.name))
     # First of all, because it is what a person can get wrong.
-    producer = LiveProducer(frame, record) if is_live(config) else ReplayProducer(frame)
+    producer = (
+        LiveProducer(frame, record)
+        if is_live(config) and recorded is None
+        else ReplayProducer(frame, recorded)
+    )
     server = StatusServer(registry, readiness, frame.heartbeat)
     server.start()
     try:

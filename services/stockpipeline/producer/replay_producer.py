@@ -1,6 +1,7 @@
 """A producer that plays the past: finds out what was sent before, and sends what follows."""
 
 from contextlib import closing
+from pathlib import Path
 
 import structlog
 
@@ -13,27 +14,35 @@ from stockpipeline.producer.frame import Frame
 from stockpipeline.producer.loop import ProducerLoop
 from stockpipeline.producer.resume import SentBefore
 from stockpipeline.signals.state import BrokenState
+from stockpipeline.sources.base import Source
 from stockpipeline.sources.configured import replay_source
 from stockpipeline.sources.pacing import Pacer
+from stockpipeline.sources.recorded import RecordedSource
 
 _RETRY_SECONDS = 1.0
+# The speed of a recorded file where the pipeline does not name one.
+_REAL_TIME = 1.0
 _log = structlog.get_logger()
 
 
 class ReplayProducer:
-    """Sends the ticks of a replay, each once over all restarts."""
+    """Sends the ticks of a replay, or of a recorded file in the place of the sources, each once over all
+    restarts."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, recorded: Path | None = None) -> None:
         self._frame = frame
         config = frame.config
         self._servers = config.bootstrap_servers
         self._topic = config.names.topic(Topic.TICKS)
         self._state_topic = config.names.topic(Topic.STATE)
         calendar = SessionCalendar(config.spec.universe.exchange)
-        self._source = replay_source(config, calendar)
-        replay = config.spec.sources[0].replay
-        assert replay is not None
-        self._pacer = Pacer(calendar, replay.speed)
+        first = config.spec.sources[0]
+        self._source: Source
+        if recorded is None:
+            self._source = replay_source(config, calendar)
+        else:
+            self._source = RecordedSource(first.name, recorded, config.spec.universe.symbols)
+        self._pacer = Pacer(calendar, first.replay.speed if first.replay is not None else _REAL_TIME)
 
     def produce(self) -> None:
         """Wait for the topics, find out where to go on, send.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,16 @@ def start(tmp_path: Path) -> Iterator[StartService]:
     started: list[Service] = []
 
     def start_service(
-        command: str, config: PipelineConfig, name: str = "", environment: Mapping[str, str] | None = None
+        command: str,
+        config: PipelineConfig,
+        name: str = "",
+        environment: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> Service:
         directory = tmp_path / (name or command)
         directory.mkdir()
         instance = {"STOCKPIPELINE_INSTANCE": f"{config.name}-{name or command}"}
-        one = service(command, config, directory, {**instance, **(environment or {})})
+        one = service(command, config, directory, {**instance, **(environment or {})}, arguments)
         one.process.start()
         started.append(one)
         return one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,11 @@ class Service:
 
 
 def service(
-    command: str, config: PipelineConfig, directory: Path, environment: Mapping[str, str] | None = None
+    command: str,
+    config: PipelineConfig,
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
 ) -> Service:
     """A service that can be started, killed and started again."""
     file = directory / "pipeline.json"
@@ -171,7 +175,7 @@ def service(
 
     process = ServerProcess(
         ["env", *(f"{name}={value}" for name, value in variables.items()),
-         sys.executable, "-m", "stockpipeline.cli", command, "--config", str(file)],
+         sys.executable, "-m", "stockpipeline.cli", command, "--config", str(file), *arguments],
         log=directory / f"{command}.log",
         ready=serves,
     )  # fmt: skip

@@ -97,6 +97,35 @@ def test_trades_reach_the_topic_and_what_is_none_the_dead_letters(
     assert "token-" not in log
 
 
+def test_a_recorded_session_can_be_played_again(
+    kafka: str, redis: str, kis: KisServer, secrets: Path, start: StartService, tmp_path: Path
+) -> None:
+    config = live("recorded", kafka, redis, kis, None)
+    create_topics(config)
+    file = tmp_path / "ticks.jsonl"
+    environment = {"STOCKPIPELINE_SECRETS": str(secrets)}
+    recording = start("producer", config, "recording", environment, ["--record", str(file)])
+    eventually(lambda: len(kis.registered()) == 5, "all are registered")
+    for symbol in sorted(kis.registered()):
+        kis.trade(symbol, count=7)
+    eventually(lambda: recording.metric("stockpipeline_producer_ticks_total") == 35, "all are taken")
+    recording.process.stop()
+    again = pipeline("played-again", kafka, redis)
+    create_topics(again)
+    playing = start("producer", again, "playing", arguments=["--ticks", str(file)])
+    eventually(lambda: playing.metric("stockpipeline_producer_exhausted") == 1, "all is played")
+    playing.process.stop()
+    before, after = (
+        sorted(
+            (tick["symbol"], tick["price"], tick["volume"], tick["ts"])
+            for tick in values(read_all(kafka, one.names.topic(Topic.TICKS)))
+        )
+        for one in (config, again)
+    )
+    assert after == before
+    assert len(after) == 35
+
+
 def test_a_restart_uses_the_same_token(
     kafka: str, redis: str, kis: KisServer, secrets: Path, start: StartService
 ) -> None:

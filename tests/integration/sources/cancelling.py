@@ -54,7 +54,7 @@ class _CancelledAt(Coroutine[Any, Any, Any]):
 
 
 def cancel_at(
-    make: Callable[[], Coroutine[Any, Any, None]], step: int, moment: Moment, seconds: float = 20.0
+    make: Callable[[], Coroutine[Any, Any, None]], step: int, moment: Moment, seconds: float = 60.0
 ) -> bool:
     """Run a coroutine that does not end by itself, cancel it at a step; return whether it ended cancelled.
 

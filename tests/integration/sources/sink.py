@@ -45,7 +45,7 @@ class KeepingSink:
         return [tick.price for tick in self.ticks if tick.symbol == symbol]
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        eventually(condition, what, seconds=20)
+        eventually(condition, what, seconds=60)
 
 
 @contextmanager
@@ -60,6 +60,6 @@ def running(source: LiveSource, sink: KeepingSink) -> Iterator[None]:
         assert not task.done(), task.exception()
     finally:
         loop.call_soon_threadsafe(task.cancel)
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
         loop.close()

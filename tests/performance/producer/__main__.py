@@ -15,7 +15,7 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 from stockpipeline.market.calendar import SessionCalendar
 from tests.integration.servers.kafka import running_broker
 from tests.integration.services.support import create_topic
-from tests.performance.producer.decoding import chain_rate, decode_rate
+from tests.performance.producer.decoding import chain_rate, decode_rate, review_cost
 from tests.performance.producer.outage import PER_SECOND, outage_lost
 from tests.performance.producer.replays import bare_produce, replay_rate
 from tests.performance.report import Report
@@ -42,6 +42,12 @@ def main() -> int:
     report.add("chain_rate_500", small, "ticks/s", note="with reviews; 500 symbols")
     large = chain_rate(calendar, 4000, 50_000 if quick else 500_000)
     report.add("chain_rate_4000", large, "ticks/s", baseline="chain_rate_500", note="4,000 symbols")
+    rounds = 20 if quick else 200
+    few = review_cost(calendar, 500, rounds * 8)
+    report.add("review_cost_500", few, "us/symbol", note="once a second; 500 symbols")
+    many = review_cost(calendar, 4000, rounds)
+    note = "4,000 symbols; a ratio of 1 is linear in symbols"
+    report.add("review_cost_4000", many, "us/symbol", baseline="review_cost_500", note=note)
     with tempfile.TemporaryDirectory() as folder, running_broker(Path(folder)) as broker:
         create_topic(
             broker.bootstrap,

@@ -1,4 +1,4 @@
-"""How fast frames are decoded, and ticks pass the fallback chain."""
+"""How fast frames are decoded, ticks pass the fallback chain, and what a review of it costs."""
 
 from __future__ import annotations
 
@@ -53,3 +53,15 @@ def chain_rate(calendar: SessionCalendar, symbols: int, ticks: int) -> float:
             chain.review(now)
             chain.states(now)
     return ticks / (time.perf_counter() - began)
+
+
+def review_cost(calendar: SessionCalendar, symbols: int, rounds: int) -> float:
+    """Return the microseconds for each symbol of what is done once a second: a review, and all states."""
+    now = 1735311600000
+    terms = [SourceTerms("kis", 60_000), SourceTerms("yahoo", 120_000)]
+    chain = Chain([f"S{number}" for number in range(symbols)], terms, calendar.trading_ms, now)
+    began = time.perf_counter()
+    for number in range(rounds):
+        chain.review(now + number)
+        chain.states(now + number)
+    return (time.perf_counter() - began) / rounds / symbols * 1e6
