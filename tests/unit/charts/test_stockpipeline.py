@@ -49,6 +49,7 @@ CHOICES: dict[str, list[Any]] = {
     "imagePullSecrets": [[], [{"name": "registry"}]],
     "logLevel": ["info", "debug"],
     "scaling.detector": [{"replicas": 1}, {"replicas": 3}, {"autoscaling": AUTOSCALING}],
+    "secrets": [[], [{"name": "kis", "keys": ["appkey", "appsecret"]}]],
     "producer": [{}, COMPONENT],
     "detector": [{}, COMPONENT],
 }
