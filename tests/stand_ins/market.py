@@ -58,7 +58,8 @@ class Market:
         """Weekdays up to `last`, newest first: date, open, high, low, close, volume."""
         chance = random.Random(f"{self.seed}/{symbol}/days")
         newest = date(2026, 12, 31)
-        found, day, close = [], newest, 100.0
+        found: list[tuple[date, float, float, float, float, int]] = []
+        day, close = newest, 100.0
         while len(found) < count and day.year > 2023:
             if day.weekday() < 5:
                 opened = round(close * chance.gauss(1, 0.01), 4)
