@@ -9,7 +9,7 @@ compile() {
   uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
     --no-emit-find-links --no-emit-package stockpipeline --no-emit-package stockpipeline-operator "$@" --output-file "$out"
 }
-compile requirements/services.txt --extra services services/pyproject.toml
+compile requirements/services.txt --extra services --extra store services/pyproject.toml
 echo 'stockpipeline @ file:services' >build/stockpipeline.override
 compile requirements/operator.txt operator/pyproject.toml --override build/stockpipeline.override services/pyproject.toml
 compile requirements/dev.txt --extra services --extra store services/pyproject.toml operator/pyproject.toml requirements/dev.in \

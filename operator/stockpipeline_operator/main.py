@@ -20,7 +20,7 @@ from stockpipeline_operator.controller.owned_watch import OwnedWatch
 from stockpipeline_operator.controller.resync import CHECK, Resync
 from stockpipeline_operator.controller.work_queue import WorkQueue
 from stockpipeline_operator.controller.workers import Workers
-from stockpipeline_operator.feed import readings
+from stockpipeline_operator.feed import readings, replicas
 from stockpipeline_operator.feed.probe import FeedProbe
 from stockpipeline_operator.helm.chart import PipelineChart
 from stockpipeline_operator.helm.releases import HelmReleases
@@ -83,6 +83,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     releases = HelmReleases(client, metrics.helm_operation)
     queue: WorkQueue[Key] = WorkQueue()
     feed = FeedProbe(readings.read, queue.add, utc_now)
+    replica_probe = replicas.ReplicaProbe(replicas.read, queue.add)
     tools = Tools(
         client,
         releases,
@@ -93,6 +94,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
         Corrections(),
         Attempts(),
         feed,
+        replica_probe,
         readings.reasons,
     )
     reconciler = Reconciler(Base(settings, chart), tools)
@@ -129,11 +131,13 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
         workers.start()
         resync.start()
         feed.start()
+        replica_probe.start()
         try:
             return _watch(settings, queue, stop)
         finally:
             # First what asks for passes, then those under way; what still hangs ends with the process.
             feed.stop()
+            replica_probe.stop()
             owned.stop()
             resync.stop()
             workers.stop()

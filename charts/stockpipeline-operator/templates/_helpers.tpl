@@ -60,6 +60,10 @@ the pipelines in it, and their finalizers could then never be removed. */}}
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
+# The volume of the store; not watched.
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [get, create, patch, delete]
 # Only where scaling.detector.autoscaling asks for it, and the cluster has KEDA.
 - apiGroups: [keda.sh]
   resources: [scaledobjects]

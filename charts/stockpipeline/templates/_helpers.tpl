@@ -29,8 +29,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   blockOwnerDeletion: false
 {{- end }}
 
-{{/* A container of the services' image; takes a dict of root, settings (of the component), name, args and
-secrets (may be empty). */}}
+{{/* A container of the services' image; takes a dict of root, settings (of the component), name, args, and optionally
+mounts, variables (of the environment) and envFrom. */}}
 {{- define "stockpipeline.container" -}}
 {{- $usual := printf "%s:%s" .root.Values.image.repository .root.Values.image.tag -}}
 name: {{ .name }}
@@ -42,9 +42,15 @@ terminationMessagePolicy: FallbackToLogsOnError
 env:
   - name: STOCKPIPELINE_LOG_LEVEL
     value: {{ .root.Values.logLevel }}
+  {{- range .variables }}
+  - {{ toJson . }}
+  {{- end }}
   {{- range .settings.env }}
   - {{ toJson . }}
   {{- end }}
+{{- with .envFrom }}
+envFrom: {{ toJson . }}
+{{- end }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -52,8 +58,8 @@ securityContext:
 volumeMounts:
   - {name: config, mountPath: /etc/stockpipeline, readOnly: true}
   - {name: tmp, mountPath: /tmp}
-  {{- if .secrets }}
-  - {name: secrets, mountPath: /etc/stockpipeline-secrets, readOnly: true}
+  {{- range .mounts }}
+  - {{ toJson . }}
   {{- end }}
 {{- end }}
 
@@ -77,8 +83,9 @@ livenessProbe:
 {{- end }}
 
 {{/* A Deployment of one component; takes a dict of root, component, args, replicas (none: an autoscaler owns
-the number), strategy, and optionally init, secrets and after (the components that it needs, separated by spaces: the
-operator names the one that keeps it waiting). */}}
+the number), strategy, and optionally init, after (the components that it needs, separated by spaces: the operator
+names the one that keeps it waiting), what the container has besides (mounts, also of init; variables, envFrom), and what the pod has:
+config (the text that it reads), volumes, scheduling (fields of its spec) and beside (one more container). */}}
 {{- define "stockpipeline.deployment" -}}
 {{- $root := .root -}}
 {{- $settings := index $root.Values .component -}}
@@ -114,7 +121,7 @@ spec:
         app.kubernetes.io/component: {{ .component }}
       annotations:
         # The services read their configuration once: a change of it makes new pods.
-        checksum/config: {{ $root.Values.config | sha256sum }}
+        checksum/config: {{ .config | default $root.Values.config | sha256sum }}
         prometheus.io/scrape: "true"
     spec:
       serviceAccountName: {{ $root.Release.Name | quote }}
@@ -126,6 +133,10 @@ spec:
         runAsUser: 10001
         runAsGroup: 10001
         fsGroup: 10001
+        {{- if .volumes }}
+        # Or the kubelet would look at each file of a volume whenever a pod starts.
+        fsGroupChangePolicy: OnRootMismatch
+        {{- end }}
         seccompProfile: {type: RuntimeDefault}
       {{- with $root.Values.imagePullSecrets }}
       imagePullSecrets: {{ toJson . }}
@@ -136,34 +147,27 @@ spec:
       {{- with $settings.tolerations }}
       tolerations: {{ toJson . }}
       {{- end }}
+      {{- with .scheduling }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
       {{- with .init }}
       initContainers:
-        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .name "args" .args "secrets" $.secrets) | nindent 10 | trim }}
+        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .name "args" .args "mounts" $.mounts) | nindent 10 | trim }}
           resources: {{ toJson $settings.resources }}
       {{- end }}
       containers:
-        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .component "args" .args "secrets" .secrets) | nindent 10 | trim }}
+        - {{ include "stockpipeline.container" (dict "root" $root "settings" $settings "name" .component "args" .args "mounts" .mounts "variables" .variables "envFrom" .envFrom) | nindent 10 | trim }}
           {{- include "stockpipeline.serving" $root | nindent 10 }}
           resources: {{ toJson $settings.resources }}
+        {{- with .beside }}
+        - {{ . | nindent 10 | trim }}
+        {{- end }}
       volumes:
         - name: config
           configMap: {name: {{ $root.Release.Name }}-config}
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
-        {{- with .secrets }}
-        # A folder for each Secret. One that is missing keeps nothing from starting: the service waits for it and
-        # says so, and the kubelet brings it as soon as it is there.
-        - name: secrets
-          projected:
-            sources:
-              {{- range $secret := . }}
-              - secret:
-                  name: {{ $secret.name | quote }}
-                  optional: true
-                  items:
-                    {{- range $secret.keys }}
-                    - {key: {{ . | quote }}, path: {{ printf "%s/%s" $secret.name . | quote }}}
-                    {{- end }}
-              {{- end }}
+        {{- range .volumes }}
+        - {{ toJson . }}
         {{- end }}
 {{- end }}

@@ -78,6 +78,19 @@ def reasons(address: str) -> tuple[str, ...]:
         connection.close()
 
 
+def metrics_of(address: str) -> str:
+    """Ask the component at an IP address for its metrics, in Prometheus' text format.
+
+    Raises:
+        OSError, http.client.HTTPException, ValueError: it does not answer, or not with metrics.
+    """
+    connection = http.client.HTTPConnection(address, _PORT, timeout=_TIMEOUT_SECONDS)
+    try:
+        return _get(connection, "/metrics", frozenset({http.client.OK}))
+    finally:
+        connection.close()
+
+
 def combined(readings: Iterable[Reading]) -> Reading:
     """The newest event time of all, and all that they do together; exhausted where all are."""
     every = list(readings)

@@ -26,6 +26,7 @@ from stockpipeline_operator.kube.resources import SECRET, owned_type
 
 FIELD_MANAGER = "stockpipeline-operator"
 MAX_HISTORY = 5
+KEEP_ANNOTATION = "helm.sh/resource-policy"
 _DEPLOYED = "deployed"
 # The pass that made a revision goes on to compare the live objects with it.
 _MOST_RECENT = 32
@@ -154,6 +155,8 @@ class ReleaseChanges:
             raise NotFound(404, f"the cluster does not know {kind}, which {name} is: {error}") from error
 
     def _delete(self, one: Object, namespace: str) -> None:
+        if one["metadata"].get("annotations", {}).get(KEEP_ANNOTATION) == "keep":
+            return  # as Helm does; it has no owner either
         self._client.delete(owned_type(one["kind"]).path(namespace, one["metadata"]["name"]))
 
 

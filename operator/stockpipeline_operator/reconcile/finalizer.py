@@ -21,9 +21,12 @@ def remove(work: Work) -> None:
         work.tools.events.record(work.pipeline, "Warning", "ReleaseNotRemoved", note)
     if work.desired.retained:
         names = work.pipeline.names
+        volume = (
+            f", the volume {work.pipeline.name}-store" if "store" in work.pipeline.resource["spec"] else ""
+        )
         note = (
             f"deletionPolicy is Retain: the topics {names.prefix}.*, the consumer group "
-            f"{names.consumer_group} and the Redis keys {names.redis_prefix}* stay"
+            f"{names.consumer_group}{volume} and the Redis keys {names.redis_prefix}* stay"
         )
         work.tools.events.record(work.pipeline, "Normal", "Retained", note)
     kept = [name for name in work.pipeline.resource["metadata"]["finalizers"] if name != FINALIZER]

@@ -12,7 +12,7 @@ def find_problems(spec: StockPipelineSpec) -> tuple[Problem, ...]:
 
     Rules are looked at only when all indicators are fine: a name that is missing would make them wrong.
     """
-    problems = list(find_unsupported(spec))
+    problems = [*find_unsupported(spec), *_unreachable_store(spec)]
     if problems:
         return tuple(problems)
     for indicator in spec.indicators:
@@ -32,3 +32,14 @@ def find_problems(spec: StockPipelineSpec) -> tuple[Problem, ...]:
         except RuleError as error:
             problems.append(Problem("InvalidRule", str(error)))
     return tuple(problems)
+
+
+def _unreachable_store(spec: StockPipelineSpec) -> tuple[Problem, ...]:
+    url = spec.replica_sync.url if spec.replica_sync is not None else None
+    if url is None or not url.startswith("file:"):
+        return ()
+    message = (
+        f"replicaSync.url: pods have no folder {url}; leave it out, and generations go through the store's "
+        "own volume, or name an object store"
+    )
+    return (Problem("InvalidSpec", message),)

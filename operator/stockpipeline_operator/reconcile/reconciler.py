@@ -216,5 +216,6 @@ class Reconciler:
         self._tools.revisions.forget(*key)
         self._chooser.forget(key)
         self._tools.feed.forget(key)
+        self._tools.replicas.forget(key)
         self._tools.corrections.forget(key)
         self._tools.attempts.forget(key)

@@ -7,6 +7,7 @@ from stockpipeline_operator.kube.client import KubeClient, Object
 from stockpipeline_operator.kube.resources import DEPLOYMENT, STOCK_PIPELINE
 from stockpipeline_operator.reconcile.feed_findings import feed_findings
 from stockpipeline_operator.reconcile.pipeline import Pipeline
+from stockpipeline_operator.reconcile.replicas_fresh import replicas_fresh
 from stockpipeline_operator.reconcile.state import Observed
 from stockpipeline_operator.reconcile.verdict import Verdict, conditions, drifted, summary
 from stockpipeline_operator.reconcile.waiting import upgrade_available
@@ -42,6 +43,7 @@ def status_of(
         drifted(observed, work.corrected, before.conditions, now),
         upgrade_available(pipeline, work.held, observed, plan),
         *feed.conditions,
+        *replicas_fresh(work.tools.replicas, pipeline, observed, before.conditions),
     )
     return StockPipelineStatus(
         observed_generation=pipeline.generation,

@@ -23,8 +23,6 @@ NOT_YET: tuple[tuple[str, Asks], ...] = (
     ),
     ("scaling.producer", lambda spec: spec.scaling.producer != Scaling().producer),
     ("batch", lambda spec: spec.batch is not None),
-    ("store", lambda spec: spec.store is not None),
-    ("replicaSync", lambda spec: spec.replica_sync is not None),
     ("console", lambda spec: spec.console is not None),
 )
 

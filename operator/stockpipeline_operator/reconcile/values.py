@@ -1,8 +1,9 @@
 """The values of the chart `stockpipeline` that a spec asks for. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from stockpipeline.api import PipelineConfig, Resources, Scaling, Topic, Workload, quantity
+from stockpipeline.api import DeletionPolicy, PipelineConfig, Resources, Scaling, Topic, Workload, quantity
 from stockpipeline_operator.helm.chart import Values
 from stockpipeline_operator.reconcile.base import Base
 from stockpipeline_operator.reconcile.source_secrets import source_secrets
@@ -36,10 +37,41 @@ def release_values(config: PipelineConfig, uid: str, base: Base) -> Values:
         asked = _asked(workload, usual, defaults.get(component, {}).get("resources", {}))
         if asked:
             values[component] = asked
+    values |= _store(config, settings.services_resources, defaults)
     scaling = _detector_scaling(config)
     if scaling:
         values["scaling"] = {"detector": scaling}
     return values
+
+
+def _store(
+    config: PipelineConfig, usual: Mapping[str, Resources], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The store and its replicas, as far as there are some."""
+    store, sync = config.spec.store, config.spec.replica_sync
+    if store is None:
+        return {}
+    values: dict[str, Any] = {
+        "enabled": True,
+        "config": config.to_store_json(),
+        "size": store.size,
+        "retain": config.spec.deletion_policy is DeletionPolicy.RETAIN,
+        **_asked(store, usual.get("store", Resources()), defaults.get("store", {}).get("resources", {})),
+    }
+    if store.storage_class_name is not None:
+        values["storageClassName"] = store.storage_class_name
+    if sync is None:
+        return {"store": values}
+    if sync.secret_ref is not None:
+        values["secret"] = sync.secret_ref.name
+    replica = {
+        "enabled": True,
+        "replicas": sync.replicas,
+        "placement": sync.placement.value,
+        "storeVolume": sync.url is None,
+        **_asked(sync, usual.get("replica", Resources()), defaults.get("replica", {}).get("resources", {})),
+    }
+    return {"store": values, "replica": replica}
 
 
 def merged_resources(base: Amounts, *layers: Resources) -> Amounts:

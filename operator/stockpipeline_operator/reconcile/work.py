@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from stockpipeline.api import Plan
 from stockpipeline_operator.feed.probe import FeedProbe
+from stockpipeline_operator.feed.replicas import ReplicaProbe
 from stockpipeline_operator.helm.releases import HelmReleases
 from stockpipeline_operator.kafka_topics import KafkaTopics
 from stockpipeline_operator.kube.client import KubeClient
@@ -31,6 +32,7 @@ class Tools:
     corrections: Corrections
     attempts: Attempts
     feed: FeedProbe
+    replicas: ReplicaProbe
     ask_pod: Callable[[str], Sequence[str]]
     """Why the pod at an IP address is not ready, in its own words."""
     now: Callable[[], datetime.datetime] = utc_now

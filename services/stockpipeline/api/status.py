@@ -23,6 +23,7 @@ class ConditionType(StrEnum):
     UPGRADE_AVAILABLE = "UpgradeAvailable"
     DATA_FRESH = "DataFresh"
     SOURCES_HEALTHY = "SourcesHealthy"
+    REPLICAS_FRESH = "ReplicasFresh"
 
 
 class ConditionStatus(StrEnum):
@@ -59,7 +60,7 @@ class Component(ApiModel):
     """One workload of the pipeline."""
 
     name: str
-    """Name of the component: producer or detector."""
+    """Name of the component: producer, detector, store or replica."""
 
     kind: str
     """Kind of the Kubernetes object that runs it."""
@@ -175,8 +176,8 @@ class StockPipelineStatus(ApiModel):
     """Generation of the spec that this status describes."""
 
     conditions: Annotated[tuple[Condition, ...], Unique("type")] = Field(default_factory=tuple)
-    """Ready, Reconciling, Stalled, Drifted, UpgradeAvailable and, where it runs, DataFresh and
-    SourcesHealthy; each with a reason and a sentence."""
+    """Ready, Reconciling, Stalled, Drifted, UpgradeAvailable and, where they apply, DataFresh, SourcesHealthy
+    and ReplicasFresh; each with a reason and a sentence."""
 
     symbols: int | None = None
     """How many symbols the pipeline follows."""

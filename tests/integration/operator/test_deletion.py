@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from redis import Redis
 
-from stockpipeline_operator.kube.resources import OWNED, SCALED_OBJECT, STOCK_PIPELINE
+from stockpipeline_operator.kube.resources import OWNED, SCALED_OBJECT, STOCK_PIPELINE, VOLUME_CLAIM
 from tests.integration.operator.harness import (
     DELETION_DEADLINE_SECONDS,
     Cluster,
@@ -101,7 +101,7 @@ def test_data_that_is_retained_is_there_for_the_next_pipeline_of_the_name(
     cluster: Cluster, operator: Operator, kafka: str, redis: str
 ) -> None:
     server = Redis.from_url(redis)
-    cluster.apply(pipeline("heir", deletionPolicy="Retain"))
+    cluster.apply(pipeline("heir", deletionPolicy="Retain", store={}))
     cluster.settled("heir")
     commit_offset(kafka, "default.heir.ticks", "default.heir.detector")
     server.set("default.heir:history:IBM", "bars")
@@ -113,10 +113,18 @@ def test_data_that_is_retained_is_there_for_the_next_pipeline_of_the_name(
     assert "default.heir.ticks" in AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
     assert "default.heir.detector" in groups(kafka)
     assert server.get("default.heir:history:IBM") == b"bars"
+    (kept,) = cluster.owned(VOLUME_CLAIM, "heir")
+    assert "deletionTimestamp" not in kept["metadata"]
+    assert "ownerReferences" not in kept["metadata"], "Kubernetes would collect it"
 
-    cluster.apply(pipeline("heir", deletionPolicy="Delete"))
+    cluster.apply(pipeline("heir", deletionPolicy="Delete", store={}))
     cluster.settled("heir")
+    (taken,) = cluster.owned(VOLUME_CLAIM, "heir")
+    assert taken["metadata"]["uid"] == kept["metadata"]["uid"]
+    assert [one["name"] for one in taken["metadata"]["ownerReferences"]] == ["heir"]
     cluster.delete("heir")
+    # The API server holds claims for a controller that is not here.
+    assert all("deletionTimestamp" in one["metadata"] for one in cluster.owned(VOLUME_CLAIM, "heir"))
     assert "default.heir.detector" not in groups(kafka)
     assert server.get("default.heir:history:IBM") is None
     server.close()

@@ -11,7 +11,7 @@ import yaml
 from helm_python import Chart, HelmValuesError
 
 from stockpipeline_operator.helm.chart import PipelineChart
-from stockpipeline_operator.kube.resources import OWNED, owned_type
+from stockpipeline_operator.kube.resources import OPTIONAL, OWNED, owned_type
 from tests.unit.charts.combinations import check, check_all, combinations
 
 CHART = Path(__file__).parents[3] / "charts" / "stockpipeline"
@@ -33,6 +33,13 @@ COMPONENT: dict[str, Any] = {
         {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}},
     ],
 }
+# A pipeline with all that it may have.
+STORED: dict[str, Any] = {
+    "store": {"enabled": True, "config": '{"name": "demo"}\n'},
+    "replica": {"enabled": True, "replicas": 2},
+}
+KEPT = {**STORED["store"], "storageClassName": "fast", "retain": True, "secret": "keys"}
+FAR = {**STORED["replica"], "placement": "Anywhere", "storeVolume": False}
 AUTOSCALING: dict[str, Any] = {
     "minReplicas": 1,
     "maxReplicas": 4,
@@ -52,7 +59,10 @@ CHOICES: dict[str, list[Any]] = {
     "secrets": [[], [{"name": "kis", "keys": ["appkey", "appsecret"]}]],
     "producer": [{}, COMPONENT],
     "detector": [{}, COMPONENT],
+    "store": [{}, STORED["store"], STORED["store"] | COMPONENT, KEPT],
+    "replica": [{}, STORED["replica"], STORED["replica"] | COMPONENT, FAR],
 }
+
 
 Object = dict[str, Any]
 
@@ -69,13 +79,6 @@ def deployments(objects: list[Object]) -> dict[str, Object]:
 def test_every_object_of_every_combination_is_valid() -> None:
     every = (VALUES | values for values in combinations(CHOICES))
     assert check_all(CHART, every, name="demo", namespace="desk") > 40
-
-
-@pytest.mark.parametrize("component", ["producer", "detector"])
-@pytest.mark.parametrize("setting", COMPONENT)
-def test_every_setting_of_a_component_is_valid_by_itself(component: str, setting: str) -> None:
-    for each in render({component: {setting: COMPONENT[setting]}}):
-        check(each)
 
 
 @pytest.mark.parametrize("component", ["producer", "detector"])
@@ -100,8 +103,10 @@ def test_names_that_yaml_would_take_for_something_else(name: str) -> None:
 
 
 def test_objects_have_the_names_that_others_rely_on() -> None:
-    named = {(each["kind"], each["metadata"]["name"]) for each in render()}
-    assert named == {
+    def named(values: Object) -> set[tuple[str, str]]:
+        return {(each["kind"], each["metadata"]["name"]) for each in render(values)}
+
+    usual = {
         ("ConfigMap", "demo-config"),
         ("Deployment", "demo-detector"),
         ("Deployment", "demo-producer"),
@@ -109,15 +114,27 @@ def test_objects_have_the_names_that_others_rely_on() -> None:
         ("Service", "demo-producer"),
         ("ServiceAccount", "demo"),
     }
+    assert named({}) == usual
+    assert named(STORED) - usual == {
+        ("Deployment", "demo-store"),
+        ("Deployment", "demo-replica"),
+        ("PersistentVolumeClaim", "demo-store"),
+        ("Service", "demo-replica"),
+        ("Service", "demo-replicas"),
+    }
+    assert (
+        max(len(name) for kind, name in named({}) | named(STORED) if kind == "Service") - len("demo")
+        <= 63 - 53
+    )
 
 
 def test_the_operator_knows_every_kind() -> None:
-    known = {(resource.api_version, resource.kind) for resource in OWNED}
-    assert {(each["apiVersion"], each["kind"]) for each in render()} <= known
+    known = {(resource.api_version, resource.kind) for resource in (*OWNED, *OPTIONAL)}
+    assert {(each["apiVersion"], each["kind"]) for each in render(STORED)} <= known
 
 
 def test_every_object_is_labelled_and_owned() -> None:
-    for each in render():
+    for each in render(STORED):
         labels = each["metadata"]["labels"]
         expected = {
             "app.kubernetes.io/name": "stockpipeline",
@@ -136,9 +153,9 @@ def test_every_object_is_labelled_and_owned() -> None:
         assert owner["controller"] is True
 
 
-@pytest.mark.parametrize("component", ["producer", "detector"])
+@pytest.mark.parametrize("component", ["producer", "detector", "store", "replica"])
 def test_pods_pass_the_restricted_profile(component: str) -> None:
-    spec = deployments(render())[f"demo-{component}"]["spec"]["template"]["spec"]
+    spec = deployments(render(STORED))[f"demo-{component}"]["spec"]["template"]["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -149,10 +166,12 @@ def test_pods_pass_the_restricted_profile(component: str) -> None:
         assert context["capabilities"] == {"drop": ["ALL"]}
         assert {"requests", "limits"} <= container["resources"].keys()
         assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
-    (container,) = spec["containers"]
+    container = spec["containers"][0]
     assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
     assert container["ports"] == [{"name": "metrics", "containerPort": 8080}]
-    assert {key for volume in spec["volumes"] for key in volume if key != "name"} <= {"configMap", "emptyDir"}
+    kinds = {key for volume in spec["volumes"] for key in volume if key != "name"}
+    claimed = {"persistentVolumeClaim"} if component in ("store", "replica") else set()
+    assert kinds == {"configMap", "emptyDir"} | claimed
 
 
 def test_pods_are_scraped_and_run_the_right_programs() -> None:
@@ -289,3 +308,71 @@ def test_only_the_producer_gets_the_secrets_of_sources() -> None:
     for container in producer["initContainers"] + producer["containers"]:
         assert "/etc/stockpipeline-secrets" in [mount["mountPath"] for mount in container["volumeMounts"]]
     assert "secrets" not in yaml.safe_dump(found["demo-detector"])
+
+
+def pod(values: Object, component: str) -> Object:
+    spec: Object = deployments(render(values))[f"demo-{component}"]["spec"]["template"]["spec"]
+    return spec
+
+
+def with_parts(store: Object | None = None, replica: Object | None = None) -> Object:
+    return {"store": STORED["store"] | (store or {}), "replica": STORED["replica"] | (replica or {})}
+
+
+def test_one_store_writes_and_replicas_read_its_volume_on_its_node() -> None:
+    found = deployments(render(STORED))
+    assert found["demo-store"]["spec"]["replicas"] == 1
+    assert found["demo-store"]["spec"]["strategy"] == {"type": "Recreate"}
+    assert found["demo-replica"]["spec"]["replicas"] == 2
+    replica = pod(STORED, "replica")
+    (mount,) = [one for one in replica["containers"][0]["volumeMounts"] if one["name"] == "store"]
+    assert mount["readOnly"] is True
+    (near,) = replica["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert near["labelSelector"]["matchLabels"].items() <= (
+        found["demo-store"]["spec"]["template"]["metadata"]["labels"].items()
+    )
+
+
+def test_with_an_object_store_replicas_are_spread_and_have_its_keys() -> None:
+    far = with_parts({"secret": "keys"}, {"storeVolume": False})
+    spec = pod(far, "replica")
+    assert "affinity" not in spec
+    (spread,) = spec["topologySpreadConstraints"]
+    assert spread["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] == "replica"
+    assert not [one for one in spec["volumes"] if "persistentVolumeClaim" in one]
+    for component in ("store", "replica"):
+        assert pod(far, component)["containers"][0]["envFrom"] == [{"secretRef": {"name": "keys"}}]
+    # Queries of strangers have no use for them.
+    assert "envFrom" not in spec["containers"][1]
+    anywhere = pod(with_parts(replica={"storeVolume": False, "placement": "Anywhere"}), "replica")
+    assert "topologySpreadConstraints" not in anywhere
+
+
+def test_the_process_that_answers_sql_is_not_the_one_that_pulls() -> None:
+    pull, sql = pod(STORED, "replica")["containers"]
+    assert pull["args"][0] == "replica-sync"
+    assert sql["args"][:2] == ["replica", "serve"]
+    assert [port["name"] for port in sql["ports"]] == ["sql"]
+    assert not [one for one in sql["volumeMounts"] if one["name"] == "store"]
+
+
+def test_the_volume_stays_where_it_is_to_be_retained() -> None:
+    for retain in (False, True):
+        (claim,) = [
+            one for one in render(with_parts({"retain": retain})) if one["kind"] == "PersistentVolumeClaim"
+        ]
+        metadata = claim["metadata"]
+        assert ("ownerReferences" in metadata) is not retain
+        assert (metadata.get("annotations", {}).get("helm.sh/resource-policy") == "keep") is retain
+
+
+def test_a_change_of_the_store_restarts_neither_producer_nor_detector() -> None:
+    usual, changed = deployments(render(STORED)), deployments(render(with_parts({"config": "{}"})))
+    same = {name for name in usual if usual[name]["spec"]["template"] == changed[name]["spec"]["template"]}
+    assert same == {"demo-producer", "demo-detector"}
+
+
+def test_a_pipeline_without_a_store_is_as_it_was() -> None:
+    (config,) = [one for one in render() if one["kind"] == "ConfigMap"]
+    assert set(config["data"]) == {"pipeline.json"}
+    assert "annotations" not in deployments(render())["demo-producer"]["metadata"]

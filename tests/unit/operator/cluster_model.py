@@ -12,13 +12,14 @@ import datetime
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from prometheus_client import CollectorRegistry
 
 from stockpipeline.api import FINALIZER
 from stockpipeline_operator.feed.probe import FeedProbe
-from stockpipeline_operator.feed.readings import NoReading, Reading
+from stockpipeline_operator.feed.readings import NoReading
+from stockpipeline_operator.feed.replicas import ReplicaProbe
 from stockpipeline_operator.helm import storage
 from stockpipeline_operator.helm.ingredients import Ingredients
 from stockpipeline_operator.helm.releases import MAX_HISTORY, FieldConflict, HelmFailure, field_manager
@@ -124,6 +125,7 @@ class World:
             corrections=Corrections(lambda: self.time),
             attempts=Attempts(lambda: self.time.timestamp()),
             feed=FeedProbe(_nobody_answers, lambda _: None, lambda: self.time),
+            replicas=ReplicaProbe(_nobody_answers, lambda _: None),
             ask_pod=lambda _: (),
             now=lambda: self.time,
         )
@@ -283,7 +285,7 @@ def _rendered(made_of: Ingredients) -> tuple[Object, ...]:
     return made_of.chart.render(made_of.values, made_of.name, made_of.namespace)
 
 
-def _nobody_answers(namespace: str, name: str) -> Reading:
+def _nobody_answers(namespace: str, name: str) -> NoReturn:
     raise NoReading(f"{namespace}/{name}")
 
 

@@ -20,8 +20,6 @@ ASKED: dict[str, dict[str, Any]] = {
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
     "scaling.producer": {"scaling": {"producer": {"replicas": 2}}},
     "batch": {"batch": {}},
-    "store": {"store": {}},
-    "replicaSync": {"store": {}, "replicaSync": {}},
     "console": {"console": {}},
 }
 
@@ -38,5 +36,5 @@ def test_it_is_named(part: str) -> None:
 def test_nothing_is_said_of_what_can_be_done() -> None:
     assert find_problems(StockPipelineSpec.model_validate(SMALLEST)) == ()
     rule = {**RULE, "sessions": ["pre", "regular"], "strength": 0.5}
-    asked = SMALLEST | {"rules": [rule], "performance": {}}
+    asked = SMALLEST | {"rules": [rule], "performance": {}, "store": {}, "replicaSync": {}}
     assert find_problems(StockPipelineSpec.model_validate(asked)) == ()

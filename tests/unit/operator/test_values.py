@@ -67,6 +67,40 @@ def test_what_a_component_asks_for_is_passed_on() -> None:
     }
 
 
+def test_a_store_and_its_replicas_are_passed_on() -> None:
+    made = values({"store": {"resources": {"limits": {"memory": "2Gi"}}}})
+    assert made["store"]["resources"]["limits"]["memory"] == "2Gi"
+    assert (made["store"]["enabled"], made["store"]["size"], made["store"]["retain"]) == (True, "10Gi", False)
+    assert "replica" not in made
+
+    sync = {"replicas": 3, "placement": "Anywhere"}
+    far = {**sync, "url": "s3://bucket/demo", "secretRef": {"name": "keys"}}
+    near = values({"store": {"storageClassName": "fast"}, "replicaSync": sync, "deletionPolicy": "Retain"})
+    assert near["replica"] == {
+        "enabled": True, "replicas": 3, "placement": "Anywhere", "storeVolume": True
+    }  # fmt: skip
+    assert (near["store"]["storageClassName"], near["store"]["retain"]) == ("fast", True)
+    made = values({"store": {}, "replicaSync": far})
+    assert made["replica"]["storeVolume"] is False
+    assert made["store"]["secret"] == "keys"
+
+
+def test_a_change_restarts_only_what_reads_it() -> None:
+    plain = values({"store": {}, "replicaSync": {}})
+    more = values(
+        {
+            "store": {},
+            "replicaSync": {"replicas": 5},
+            "rules": [{"name": "r", "side": "buy", "when": "close > 1"}],
+        }
+    )
+    assert more["store"]["config"] == plain["store"]["config"]
+    assert more["config"] != plain["config"]
+    other = values({"store": {}, "replicaSync": {"schedule": {"pull": "1m"}}})
+    assert other["store"]["config"] != plain["store"]["config"]
+    assert other["config"] == plain["config"]
+
+
 def test_what_the_operator_was_told_for_all_pipelines_is_passed_on() -> None:
     resources = '{"producer": {"requests": {"memory": "256Mi"}}}'
     made = values(SERVICES_PULL_SECRETS="a,b", SERVICES_RESOURCES=resources)
