@@ -41,7 +41,7 @@ def test_a_pipeline_becomes_a_release_with_topics(cluster: Cluster, operator: Op
     assert status["symbols"] == 2
     assert status["release"]["revision"] == 1
     columns = cluster.server.kubectl("get", "spl", "made").splitlines()
-    assert columns[0].split() == ["NAME", "READY", "STATUS", "MODE", "SYMBOLS", "FRESH", "AGE"]
+    assert columns[0].split() == ["NAME", "READY", "STATUS", "MODE", "SYMBOLS", "TICKS/S", "FRESH", "AGE"]
     assert columns[1].split()[:5] == ["made", "True", "Running", "Apply", "2"]
     reasons = [reason for reason, _ in cluster.events("made")]
     assert reasons == ["TopicsCreated", "Installed", "WorkloadsStarting", "Running"]
