@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,9 @@ TODAY = datetime.now(UTC).date()
 @pytest.fixture
 def kis() -> Iterator[KisServer]:
     with KisServer(heartbeat_seconds=1.0) as server:
+        # Redis, which all tests share, remembers when a token was asked for: with one appkey for all of them
+        # each test would wait out the minute of the one before.
+        server.secrets = {f"appkey-{uuid.uuid4().hex}": "test-appsecret"}
         yield server
 
 
@@ -40,11 +44,12 @@ def yahoo() -> Iterator[YahooServer]:
 
 
 @pytest.fixture
-def secrets(tmp_path: Path) -> Path:
+def secrets(tmp_path: Path, kis: KisServer) -> Path:
     folder = tmp_path / "secrets"
     (folder / "kis").mkdir(parents=True)
-    (folder / "kis" / "appkey").write_text("test-appkey\n")
-    (folder / "kis" / "appsecret").write_text("test-appsecret\n")
+    ((appkey, appsecret),) = kis.secrets.items()
+    (folder / "kis" / "appkey").write_text(f"{appkey}\n")
+    (folder / "kis" / "appsecret").write_text(f"{appsecret}\n")
     return folder
 
 
