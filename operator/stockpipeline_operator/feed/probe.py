@@ -6,7 +6,6 @@ A producer that does not answer must not hold up a worker; and a pass is asked f
 import datetime
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
@@ -16,11 +15,10 @@ from stockpipeline_operator.feed.fresh import Followed, judge_freshness
 from stockpipeline_operator.feed.judgement import Judgement
 from stockpipeline_operator.feed.rate import Rate, looked
 from stockpipeline_operator.feed.readings import NoReading, Reading
+from stockpipeline_operator.feed.rounds import Key, Rounds
 from stockpipeline_operator.feed.sources import judge_sources
 
-Key = tuple[str, str]
 _EVERY_SECONDS = 30.0
-_AT_ONCE = 4
 # So many looks in a row without an answer: a pod that is replaced must not make conditions come and go.
 _SILENCES = 3
 _log = structlog.get_logger()
@@ -63,7 +61,7 @@ class _Entry:
 
 
 class FeedProbe:
-    """One thread that starts rounds, and a few that ask. May be used by many threads."""
+    """Asks in rounds (see `Rounds`). May be used by many threads."""
 
     def __init__(
         self,
@@ -76,16 +74,15 @@ class FeedProbe:
         self._now = now
         self._entries: dict[Key, _Entry] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+        self._rounds = Rounds("feed", _EVERY_SECONDS, self._keys, self._ask)
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """Let the thread end after the answers that it waits for."""
-        self._stop.set()
+        self._rounds.stop()
 
     def follow(self, key: Key, spec: StockPipelineSpec) -> Feed | None:
         """Ask the pipeline's producers from now on; return what is known so far, if there is anything.
@@ -105,18 +102,11 @@ class FeedProbe:
 
     def round(self) -> None:
         """Ask for every pipeline once."""
-        with self._lock:
-            keys = list(self._entries)
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="feed") as pool:
-            list(pool.map(self._ask, keys))
+        self._rounds.round()
 
-    def _run(self) -> None:
-        while not self._stop.wait(_EVERY_SECONDS):
-            try:
-                self.round()
-            except Exception:
-                # A bug or an answer nobody expected: the conditions of all pipelines would stand still.
-                _log.exception("asking the producers failed")
+    def _keys(self) -> list[Key]:
+        with self._lock:
+            return list(self._entries)
 
     def _ask(self, key: Key) -> None:
         try:

@@ -9,19 +9,17 @@ import http.client
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from stockpipeline.api import ReplicaSync, duration
 from stockpipeline_operator.feed.judgement import Judgement
 from stockpipeline_operator.feed.readings import NoReading, metrics_of
+from stockpipeline_operator.feed.rounds import Key, Rounds
 
-Key = tuple[str, str]
 _PORT = 8080
 _GENERATION = "stockpipeline_replica_generation{"
 _LAG_SECONDS = "stockpipeline_replica_lag_seconds{"
 _EVERY_SECONDS = 15.0
-_AT_ONCE = 4
 _LEAST_PATIENCE = datetime.timedelta(minutes=1)
 
 
@@ -104,16 +102,15 @@ class ReplicaProbe:
         self._changed = changed
         self._entries: dict[Key, _Entry] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="replicas", daemon=True)
+        self._rounds = Rounds("replicas", _EVERY_SECONDS, self._keys, self._ask)
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """Let the thread end after the answers that it waits for."""
-        self._stop.set()
+        self._rounds.stop()
 
     def follow(self, key: Key, sync: ReplicaSync) -> Judgement | None:
         """Ask the pipeline's replicas from now on; return the judgement so far, if there is any."""
@@ -130,16 +127,11 @@ class ReplicaProbe:
 
     def round(self) -> None:
         """Ask for every pipeline once."""
-        with self._lock:
-            keys = list(self._entries)
-        if not keys:
-            return
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="replicas") as pool:
-            list(pool.map(self._ask, keys))
+        self._rounds.round()
 
-    def _run(self) -> None:
-        while not self._stop.wait(_EVERY_SECONDS):
-            self.round()
+    def _keys(self) -> list[Key]:
+        with self._lock:
+            return list(self._entries)
 
     def _ask(self, key: Key) -> None:
         try:
