@@ -87,7 +87,8 @@ def _integration(settings: Settings, progress: Progress) -> Tally:
     environment.ensure(settings, progress)
     with progress.step("Programs of the node"):
         node_programs(settings.cache)
-    return _pytest(settings, "integration")
+    # They mostly wait for servers and their time-outs, so they share the cores well.
+    return _pytest(settings, "integration", "--numprocesses=2", "--dist=loadfile")
 
 
 def _end_to_end(settings: Settings, progress: Progress) -> Tally:
@@ -114,13 +115,13 @@ SUITES: dict[str, Callable[[Settings, Progress], Tally]] = {
 }
 
 
-def _pytest(settings: Settings, suite: str) -> Tally:
+def _pytest(settings: Settings, suite: str, *options: str) -> Tally:
     """Run one folder of tests and count from the report that pytest wrote."""
     report = settings.repo / "build" / "test" / f"{suite}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     command = [
-        environment.python(settings), "-m", "pytest", f"tests/{suite}", "--junit-xml", report, "-q",
+        environment.python(settings), "-m", "pytest", f"tests/{suite}", "--junit-xml", report, "-q", *options,
     ]  # fmt: skip
     code = ended(
         subprocess.Popen(

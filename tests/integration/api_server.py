@@ -12,7 +12,6 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-import socket
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from cluster.embedded.processes import Processes, Program
 from cluster.settings import Settings
 from cluster.shell import run
 from tests.audit import AuditLog
+from tests.ports import free_port
 
 LOOPBACK = "127.0.0.1"
 OPERATOR_NAMESPACE = "stockpipeline-system"
@@ -90,7 +90,7 @@ def _start(programs: Path, root: Path, processes: Processes) -> ApiServer:
 
 
 def _started(programs: Path, root: Path, processes: Processes) -> ApiServer:
-    client, peer, port = _free_ports(3)
+    client, peer, port = free_port(), free_port(), free_port()
     credentials = control_plane.issue_credentials(root / "pki", token_key(root), (LOOPBACK,))
     admin = credentials.authority.issue("admin", "admin", ["system:masters"])
     etcd_url, url = f"http://{LOOPBACK}:{client}", f"https://{LOOPBACK}:{port}"
@@ -119,14 +119,3 @@ def _ready(port: int, authority: Path, admin: Certificate) -> bool:
             return connection.getresponse().status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from cluster.embedded.pki import Authority, token_key
 from cluster.embedded.processes import Processes, Program
 from cluster.settings import REPO
 from cluster.shell import CommandError, run, wait_until
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_program_serves_on_the_socket_that_it_is_given(processes: Processes) -
         "server = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler, False); "
         "server.socket = socket.socket(fileno=0); server.handle_request()"
     )
-    port = _free_port()
+    port = free_port()
     processes.start(Program("server", ["python3", "-c", serve], listener=("127.0.0.1", port)))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("HEAD", "/")
@@ -116,7 +116,7 @@ def test_a_program_serves_on_the_socket_that_it_is_given(processes: Processes) -
 
 
 def test_a_port_that_is_taken_is_named(processes: Processes) -> None:
-    port = _free_port()
+    port = free_port()
     processes.start(Program("first", ["sleep", "600"], listener=("127.0.0.1", port)))
     with pytest.raises(RuntimeError, match=rf"127\.0\.0\.1:{port} cannot be listened on"):
         processes.start(Program("second", ["sleep", "600"], listener=("127.0.0.1", port)))
@@ -173,9 +173,3 @@ def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "pki"
     keys = [Authority.open(folder, "ca").own.key, token_key(folder).key]
     assert [key.stat().st_mode & 0o077 for key in keys] == [0, 0]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

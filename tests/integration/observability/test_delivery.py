@@ -19,7 +19,8 @@ from prometheus_client.exposition import generate_latest
 
 from observability.generate import REPOSITORY
 from stockpipeline_operator.metrics import OperatorMetrics
-from tests.integration.servers.process import ServerProcess, free_port
+from tests.integration.servers.process import ServerProcess
+from tests.ports import free_port
 
 CHARTS = REPOSITORY / "charts"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -33,7 +33,8 @@ from stockpipeline_operator.kube.resources import (
     pipeline_selector,
 )
 from tests.integration.api_server import OPERATOR_NAMESPACE, ApiServer
-from tests.integration.servers.process import ServerProcess, free_port
+from tests.integration.servers.process import ServerProcess
+from tests.ports import free_port
 
 REPO = Path(__file__).parents[3]
 PROGRAM = REPO / ".venv" / "bin" / "stockpipeline-operator"

@@ -19,7 +19,7 @@ from tests.integration.operator.harness import (
     pipeline,
 )
 from tests.integration.servers.kafka import running_broker
-from tests.integration.servers.process import free_port
+from tests.ports import free_port
 
 # As much of KEDA as the operator meets.
 SCALED_OBJECTS = {

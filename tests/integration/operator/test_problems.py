@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.integration.operator.harness import REPO, Cluster, Operator, eventually, pipeline
-from tests.integration.servers.process import free_port
+from tests.ports import free_port
 
 BROKEN = [{"name": "rsi14", "function": "RSII", "parameters": {"timeperiod": 14}}]
 FIXED = [{"name": "rsi14", "function": "RSI", "parameters": {"timeperiod": 14}}]

@@ -12,8 +12,9 @@ from confluent_kafka.admin import AdminClient
 
 from cluster.imagebuild.contexts import kafka_jars
 from cluster.settings import Settings
+from tests.ports import free_port
 
-from .process import ServerError, ServerProcess, free_port
+from .process import ServerError, ServerProcess
 
 LOG_SETTINGS = Path(__file__).parents[3] / "images" / "kafka" / "log4j2.xml"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -17,13 +16,6 @@ _PR_SET_PDEATHSIG = 1
 
 class ServerError(RuntimeError):
     """A server did not come up, or ended by itself."""
-
-
-def free_port() -> int:
-    """Return a loopback TCP port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _die_with_parent() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import redis
 
-from .process import ServerProcess, free_port
+from tests.ports import free_port
+
+from .process import ServerProcess
 
 
 class Server(ServerProcess):

@@ -10,7 +10,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from .process import ServerProcess, free_port
+from tests.ports import free_port
+
+from .process import ServerProcess
 
 _KEY, _SECRET = "test-key", "test-secret"
 
@@ -19,9 +21,9 @@ class Server(ServerProcess):
     """A running server with one bucket, made by the first write; `environment` is what clients read."""
 
     def __init__(self, directory: Path) -> None:
-        self.port = free_port()
-        # Its parts also listen on their port plus 10000, so these are chosen from below.
-        ports = {name: _port_with_room() for name in ("master", "volume", "filer")}
+        # Each part listens on its port plus 10000 as well.
+        ports = {name: free_port(room=10_000) for name in ("master", "volume", "filer", "s3")}
+        self.port = ports["s3"]
         identities = directory / "s3.json"
         identities.write_text(
             json.dumps(
@@ -48,7 +50,7 @@ class Server(ServerProcess):
                 str(Path(sys.executable).with_name("weed")), "server", "-s3", f"-dir={directory}",
                 "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.raftBootstrap",
                 "-master.volumeSizeLimitMB=64", "-volume.max=0", f"-s3.config={identities}",
-                f"-s3.port={self.port}", *(f"-{name}.port={port}" for name, port in ports.items()),
+                *(f"-{name}.port={port}" for name, port in ports.items()),
             ],
             log=directory / "seaweedfs.log",
             ready=self._serves,
@@ -60,12 +62,6 @@ class Server(ServerProcess):
                 return True
         except urllib.error.HTTPError:
             return True
-
-
-def _port_with_room() -> int:
-    while (port := free_port()) > 50000:
-        continue
-    return port
 
 
 @contextlib.contextmanager

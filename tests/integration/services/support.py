@@ -16,7 +16,8 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from stockpipeline.api import PipelineConfig, Topic
-from tests.integration.servers.process import ServerProcess, free_port
+from tests.integration.servers.process import ServerProcess
+from tests.ports import free_port
 
 PARTITIONS = 2
 SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")

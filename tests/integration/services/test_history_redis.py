@@ -14,8 +14,8 @@ from stockpipeline.api import PipelineNames
 from stockpipeline.cli.history import load
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.packaged import packaged_bars
-from tests.integration.servers.process import free_port
 from tests.integration.services.support import SYMBOLS, pipeline
+from tests.ports import free_port
 
 NAMES = PipelineNames("test", "history-store")
 

@@ -18,8 +18,8 @@ from stockpipeline.adapters.kafka_tail import backwards
 from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
 from stockpipeline.adapters.kafka_transactions import TransactionalProducer, TransactionFailed
 from stockpipeline.runtime.health import Readiness
-from tests.integration.servers.process import free_port
 from tests.integration.services.support import create_topic, eventually, produce, read_all
+from tests.ports import free_port
 
 
 def always() -> bool:

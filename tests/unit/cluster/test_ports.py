@@ -13,6 +13,7 @@ from cluster import ports
 from cluster.embedded.node import EmbeddedNode
 from cluster.kind import KindCluster
 from cluster.settings import Settings, SettingsError
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -21,12 +22,6 @@ def listener() -> Iterator[int]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield int(server.getsockname()[1])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def settings(tmp_path: Path, api: int, prometheus: int) -> Settings:
