@@ -48,6 +48,7 @@ BOUNDS: Mapping[str, str] = {
     "error": "kinds of errors, a fixed list in the code",
     "reason": "a fixed list in the code",
     "state": "a fixed list in the code",
+    "table": "tables of the store",
     "stage": "`take`, `produce`, `commit`",
     "result": "a fixed list in the code",
     "operation": "a fixed list in the code",

@@ -98,6 +98,15 @@ BOARD = Board(
                     ),
                 ),
                 Panel(
+                    "Upkeep",
+                    "Rows that the history gave up, by table, and how often the master was compacted.",
+                    "cps",
+                    (
+                        Query(_rate("store_forgotten_rows_total", ", table"), f"{NAME} {{{{table}}}}"),
+                        Query(_rate("store_compactions_total"), f"{NAME} compactions"),
+                    ),
+                ),
+                Panel(
                     "Records that are missing",
                     "Records that were none of their topic, and offsets that Kafka had deleted before they were loaded.",
                     "cps",
@@ -151,6 +160,12 @@ BOARD = Board(
                         Query("max by ($by) (stockpipeline_store_size_bytes{$pipelines})", f"{NAME} master"),
                         _of_pods("replica_size_bytes"),
                     ),
+                ),
+                Panel(
+                    "Empty in the master",
+                    "Blocks that hold nothing; later rows go there. Written anew once most of it is empty.",
+                    "bytes",
+                    (Query("max by ($by) (stockpipeline_store_empty_bytes{$pipelines})"),),
                 ),
                 Panel(
                     "Free space",

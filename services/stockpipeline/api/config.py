@@ -21,7 +21,7 @@ _STORE_READS: dict[str, IncEx | bool] = {
     "sources": True,
     "kafka": True,
     "redis": True,
-    "store": {"size"},
+    "store": {"size", "history"},
     "replica_sync": {"url", "retention", "schedule"},
 }
 

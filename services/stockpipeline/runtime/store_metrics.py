@@ -31,6 +31,13 @@ class StoreMetrics:
             registry=registry,
         )
 
+        self._forgotten = Counter(
+            "stockpipeline_store_forgotten_rows_total",
+            "Rows that the configured history gave up",
+            ["pipeline", "table"],
+            registry=registry,
+        )
+
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"stockpipeline_store_{name}", text, ["pipeline"], registry=registry).labels(
                 pipeline
@@ -47,6 +54,8 @@ class StoreMetrics:
         )
         self.size = gauge("size_bytes", "Size of the master")
         self.free = gauge("free_bytes", "Free space on the master's volume")
+        self.empty = gauge("empty_bytes", "Blocks of the master that hold nothing; later rows go there")
+        self.compactions = counter("compactions_total", "Times that the master was written anew without such")
         self.generation = gauge("generation", "The newest generation that was published from here")
         self.changed = counter(
             "changed_bytes_total", "Bytes of blocks that differed from the generation before"
@@ -68,6 +77,10 @@ class StoreMetrics:
     def refused(self, topic: str) -> None:
         """Count a record that could not be read."""
         self._refused.labels(self._pipeline, topic).inc()
+
+    def forgotten(self, table: str, rows: int) -> None:
+        """Count rows that were deleted because of their age."""
+        self._forgotten.labels(self._pipeline, table).inc(rows)
 
     def publish_failed(self, error: str) -> None:
         """Count a publication that failed."""

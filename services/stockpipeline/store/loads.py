@@ -7,7 +7,7 @@ their offsets, which are stored in the same transaction.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,16 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "quality": ("session", "symbol", "problem"),
 }
 """Tables of the batch, and what identifies a row of each; rows are stored in this order."""
+
+AGES: Mapping[str, str] = {
+    "bars": "session",
+    "indicators": "session",
+    "signals": "ts",
+    "performance": "recorded_at",
+}
+"""Tables that grow with time, and what the age of a row counts from."""
+
+_DAY_US = 86_400_000_000
 
 _SIGNAL_COLUMNS = pa.schema(
     [
@@ -145,10 +155,24 @@ class Transaction:
         )
         return self._add(rows, "INSERT INTO performance BY NAME SELECT * FROM incoming")
 
-    def retire(self, table: str, before: str) -> int:
-        """Delete the rows of a table in KEYS with sessions before an ISO date; return how many."""
-        _require(table)
-        count = self._count(f"DELETE FROM {table} WHERE session < ?::DATE", [before])  # noqa: S608 - our names
+    def forget(self, table: str, keep: timedelta, now: float) -> int:
+        """Delete the rows of a table in AGES that are older than `keep`; return how many.
+
+        Age counts from the newest row, or from `now` (seconds since the epoch) where that is earlier: so
+        neither a clock nor a record that is ahead deletes what is recent, and what a replay of past years
+        brought stays. Whole days (UTC) go, so that this changes something once a day at most.
+        """
+        if table not in AGES:
+            raise ValueError(f"{table!r} is no table that grows with time; these are {', '.join(AGES)}")
+        when = f"epoch_us({AGES[table]})"
+        row = self._connection.execute(f"SELECT max({when}) FROM {table}").fetchone()  # noqa: S608 - our names
+        if row is None or row[0] is None:
+            return 0
+        until = min(row[0], round(now * 1e6)) - round(keep.total_seconds() * 1e6)
+        count = self._count(
+            f"DELETE FROM {table} WHERE {when} < ?",  # noqa: S608 - our names
+            [until // _DAY_US * _DAY_US],
+        )
         self.changed_rows += count
         return count
 

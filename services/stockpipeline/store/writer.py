@@ -6,9 +6,11 @@ id. A master that lacks the id of the commit that was published last is not its 
 """
 
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +18,8 @@ from typing import Self
 import duckdb
 
 from stockpipeline.store.commits import last_commit
-from stockpipeline.store.errors import MasterBusy, MasterUnusable
+from stockpipeline.store.errors import MasterBusy, MasterUnusable, NoSpace
+from stockpipeline.store.files import sync_folder
 from stockpipeline.store.loads import Transaction
 from stockpipeline.store.manifest import Commit
 from stockpipeline.store.migrations import migrate
@@ -25,6 +28,24 @@ from stockpipeline.store.migrations import migrate
 STORAGE_VERSION = "v1.5.0"
 
 _RETRY_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Space:
+    """A master's blocks, in bytes: all of them, and those that hold nothing."""
+
+    total: int
+    free: int
+
+    @property
+    def used(self) -> int:
+        """Bytes of blocks that hold something."""
+        return self.total - self.free
+
+    @property
+    def free_share(self) -> float:
+        """The share of the blocks that holds nothing, 0…1."""
+        return self.free / self.total if self.total else 0.0
 
 
 class Writer:
@@ -49,6 +70,8 @@ class Writer:
         """
         self.path = path
         self._now = now
+        self._memory_limit = memory_limit
+        self._closed = False
         self._connection = _connect(path, patience_seconds, memory_limit)
         try:
             self.migrated = migrate(self._connection)
@@ -65,7 +88,10 @@ class Writer:
         self.close()
 
     def close(self) -> None:
-        """Checkpoint and close, so that all is in the one file."""
+        """Checkpoint and close, so that all is in the one file; once is enough."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             self._connection.execute("CHECKPOINT")
         finally:
@@ -103,43 +129,48 @@ class Writer:
         ).fetchall()
         return dict(rows)
 
-    def free_share(self) -> float:
-        """Return the share of the file's blocks that hold nothing, 0…1."""
+    def space(self) -> Space:
+        """Return how much of the file holds something; checkpoints."""
         self._connection.execute("CHECKPOINT")
         row = self._connection.execute(
-            "SELECT free_blocks / greatest(total_blocks, 1) FROM pragma_database_size()"
+            "SELECT block_size * total_blocks, block_size * free_blocks FROM pragma_database_size()"
         ).fetchone()
         assert row is not None
-        return float(row[0])
+        return Space(*row)
 
+    def compact(self) -> Space:
+        """Write the master anew without what holds nothing, close, and return what it then has.
 
-def compact(path: Path, *, patience_seconds: float = 60.0, memory_limit: str = "1GB") -> tuple[int, int]:
-    """Write the master anew without free space; return its size before and after, in bytes.
+        Rows keep their order, and with it how few blocks a day's change touches. But all blocks are others
+        once: the next generation is uploaded and pulled whole. The old file is replaced in one step after the
+        new one is whole and on disk; a kill leaves one of both.
 
-    All blocks change by this: the next generation is uploaded and pulled whole. The old file is replaced in
-    one step after the new one is complete.
-
-    Raises:
-        MasterBusy: as for Writer.
-    """
-    writer = Writer(path, patience_seconds=patience_seconds, memory_limit=memory_limit)
-    before = path.stat().st_size
-    fresh = path.with_name(f"{path.name}.compacted")
-    fresh.unlink(missing_ok=True)
-    connection = writer._connection
-    try:
-        name = connection.execute("SELECT current_database()").fetchall()[0][0]
-        quoted = str(fresh).replace("'", "''")
-        connection.execute(f"ATTACH '{quoted}' AS compacted (STORAGE_VERSION '{STORAGE_VERSION}')")
-        connection.execute(f'COPY FROM DATABASE "{name}" TO compacted')
-        connection.execute("CHECKPOINT compacted")
-        connection.execute("DETACH compacted")
-        # While the old file is still locked: no other writer can come in between.
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-        writer.close()
-    return before, path.stat().st_size
+        Raises:
+            NoSpace: there is no room for the new file beside the old one.
+        """
+        space = self.space()  # the checkpoint leaves no log that could be taken for the new file's
+        fresh = self.path.with_name(f"{self.path.name}.compacted")
+        _remove_database(fresh)
+        free = shutil.disk_usage(self.path.parent).free
+        if free < space.used:
+            raise NoSpace(
+                f"{self.path} cannot be compacted: {space.used} bytes are needed beside it, {free} are free"
+            )
+        try:
+            (name,) = self._connection.execute("SELECT current_database()").fetchall()[0]
+            quoted = str(fresh).replace("'", "''")
+            self._connection.execute(f"ATTACH '{quoted}' AS compacted (STORAGE_VERSION '{STORAGE_VERSION}')")
+            self._connection.execute(f'COPY FROM DATABASE "{name}" TO compacted')
+            self._connection.execute("CHECKPOINT compacted")
+            self._connection.execute("DETACH compacted")
+            # While the old file is still locked: no other writer can come in between.
+            fresh.replace(self.path)
+            sync_folder(self.path.parent)
+        finally:
+            _remove_database(fresh)
+            self.close()
+        with Writer(self.path, memory_limit=self._memory_limit, now=self._now) as compacted:
+            return compacted.space()
 
 
 def _connect(path: Path, patience_seconds: float, memory_limit: str) -> duckdb.DuckDBPyConnection:
@@ -161,6 +192,11 @@ def _connect(path: Path, patience_seconds: float, memory_limit: str) -> duckdb.D
             time.sleep(_RETRY_SECONDS)
         except duckdb.Error as error:
             raise MasterUnusable(f"master {path}: {_first_line(error)}") from error
+
+
+def _remove_database(path: Path) -> None:
+    for file in (path, path.with_name(f"{path.name}.wal")):
+        file.unlink(missing_ok=True)
 
 
 def _first_line(error: Exception) -> str:

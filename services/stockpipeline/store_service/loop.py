@@ -13,6 +13,7 @@ import duckdb
 import structlog
 
 from stockpipeline.api import Topic
+from stockpipeline.api.spec.store import History
 from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.shutdown import Shutdown
 from stockpipeline.runtime.store_metrics import StoreMetrics
@@ -21,6 +22,7 @@ from stockpipeline.store.writer import Writer
 from stockpipeline.store_service.intake import Intake
 from stockpipeline.store_service.published import Published
 from stockpipeline.store_service.publisher import Publishing
+from stockpipeline.store_service.upkeep import Upkeep
 
 _POLL_SECONDS = 0.2
 # More records wait in Kafka and in the client's own, bounded queue.
@@ -30,6 +32,7 @@ _RETRY_SECONDS = 5.0
 # DuckDB's own. It shares a pod of 1 GiB with what else the process holds, and with the publisher.
 _MEMORY = "512MB"
 _COLLECT_SECONDS = 3600.0
+_UPKEEP_SECONDS = 3600.0
 _log = structlog.get_logger()
 
 
@@ -42,6 +45,7 @@ class StoreLoop:
         topics: Callable[[Topic], str],
         intake: Intake,
         publishing: Publishing,
+        history: History,
         interval: float,
         metrics: StoreMetrics,
         readiness: Readiness,
@@ -58,9 +62,10 @@ class StoreLoop:
         self._heartbeat = heartbeat
         self._shutdown = shutdown
         self._published = Published(metrics, readiness)
+        self._upkeep = Upkeep(self._open_master, history, metrics)
         # What a kill left unpublished is published first; if there is nothing, that is said, too.
         self._unpublished = True
-        self._next_commit = self._next_publish = 0.0
+        self._next_commit = self._next_publish = self._next_upkeep = 0.0
         self._next_collect = time.monotonic() + min(_COLLECT_SECONDS, 60.0)
 
     def run(self) -> None:
@@ -105,15 +110,28 @@ class StoreLoop:
             self._commit()
         elif self._unpublished and now >= self._next_publish:
             self._publishing.ask("publish")
+        elif now >= self._next_upkeep:
+            self._keep_up()
         elif now >= self._next_collect:
             self._next_collect = now + _COLLECT_SECONDS
             self._publishing.ask("collect")
+
+    def _open_master(self) -> Writer:
+        return Writer(self._master, patience_seconds=_PATIENCE_SECONDS, memory_limit=_MEMORY)
+
+    def _keep_up(self) -> None:
+        try:
+            self._unpublished |= self._upkeep.run()
+        except (MasterBusy, duckdb.Error, OSError) as error:
+            # Loading goes on, and says by itself what is wrong with the master.
+            _log.warning("the master's upkeep failed; tried again later", why=str(error))
+        self._next_upkeep = time.monotonic() + _UPKEEP_SECONDS
 
     def _commit(self) -> None:
         batch = self._intake.batch
         try:
             with (
-                Writer(self._master, patience_seconds=_PATIENCE_SECONDS, memory_limit=_MEMORY) as writer,
+                self._open_master() as writer,
                 writer.transaction("signals and performance") as load,
             ):
                 load.load_signals(self._topics(Topic.SIGNALS), batch.signals)

@@ -30,6 +30,8 @@ _log = structlog.get_logger()
 
 def run(config: PipelineConfig, shutdown: Shutdown) -> int:
     """Load and publish until told to stop; return the process's exit status."""
+    store = config.spec.store
+    assert store is not None
     readiness = Readiness(["kafka", "master", *(["publish"] if config.spec.replica_sync else [])])
     heartbeat = Heartbeat(_HEARTBEAT_SECONDS)
     registry = new_registry()
@@ -41,6 +43,7 @@ def run(config: PipelineConfig, shutdown: Shutdown) -> int:
         config.names.topic,
         intake,
         _publishing(config),
+        store.history,
         _interval(config),
         metrics,
         readiness,

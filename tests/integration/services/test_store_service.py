@@ -6,9 +6,11 @@ import random
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stockpipeline.api import PipelineConfig, Topic
+from stockpipeline.api.spec.store import History
 from stockpipeline.signals.signal import Signal, encode_signal
 from stockpipeline.store import open_replica
 from stockpipeline.store.errors import NoReplica
@@ -48,6 +50,18 @@ class Stored:
             produce(kafka, names.topic(Topic.SIGNALS), *signals, partition=partition)
             produce(kafka, names.topic(Topic.PERFORMANCE), *performance, partition=partition)
         self.sent += count
+
+    def signals(self) -> list[int]:
+        """The numbers of the signals that a reader of the replica gets."""
+        replica = open_replica(self.data / "replica")
+        try:
+            with replica.read() as snapshot:
+                rows = snapshot.execute("SELECT id FROM signals").fetchall()
+        except NoReplica:
+            return []
+        finally:
+            replica.close()
+        return sorted(int(identity.removeprefix("id-")) for (identity,) in rows)
 
     def readable(self) -> bool:
         """Whether a reader of the replica gets every record once, and nothing else."""
@@ -139,6 +153,33 @@ def test_kills_lose_and_repeat_no_record(stored: Stored, start: StartService) ->
         stored.send(5)
         victim.process.start()
         eventually(stored.readable, "all records are readable after a kill")
+
+
+def test_what_is_older_than_the_history_leaves_master_and_readers(
+    stored: Stored, start: StartService
+) -> None:
+    store = start("store", stored.config, environment=stored.environment)
+    replica = start("replica-sync", stored.config, environment=stored.environment)
+    stored.send(6)
+    newer = msgspec.structs.replace(made(6), ts=made(6).ts + 3 * 86_400_000)
+    topic = stored.config.names.topic(Topic.SIGNALS)
+    produce(stored.config.bootstrap_servers, topic, ("AAPL", encode_signal(newer)))
+    eventually(lambda: stored.signals() == list(range(7)), "all signals are readable")
+    store.process.stop()
+
+    spec = stored.config.spec
+    history = History(signals="2d", performance="2d")
+    kept = spec.model_copy(update={"store": spec.store.model_copy(update={"history": history})})  # type: ignore[union-attr]
+    config = stored.config.model_copy(update={"spec": kept})
+    store = start("store", config, "store-with-history", environment=stored.environment)
+    eventually(lambda: stored.signals() == [6], "only the newer one is readable")
+    assert store.metric("stockpipeline_store_forgotten_rows_total") == 6, "performance is new"
+    eventually(
+        lambda: store.metric("stockpipeline_store_lag_records") == 0, "what was deleted does not return"
+    )
+    assert stored.signals() == [6]
+    for service in (store, replica):
+        service.process.stop()
 
 
 def test_a_topic_that_was_made_anew_is_not_taken_for_the_old_one(stored: Stored, start: StartService) -> None:

@@ -264,7 +264,7 @@ def _fork(work: Callable[[], None], *, at_step: int | None = None) -> tuple[int,
         global _started
         _started = write_end
         if at_step is not None:
-            _kill_at(at_step)
+            kill_before_step(at_step)
         work()
         status = 0
     except BaseException as error:
@@ -273,8 +273,8 @@ def _fork(work: Callable[[], None], *, at_step: int | None = None) -> tuple[int,
         os._exit(status)
 
 
-def _kill_at(step: int) -> None:
-    """Have this process kill itself before its step number `step`, counted from 1."""
+def kill_before_step(step: int) -> None:
+    """Have this process kill itself before its step number `step` that changes a disk, counted from 1."""
     left = [step]
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:

@@ -17,7 +17,7 @@ from stockpipeline.signals.signal import Signal
 from stockpipeline.store.errors import MasterUnusable
 from stockpipeline.store.loads import InvalidRows, Record
 from stockpipeline.store.migrations import MIGRATIONS, Migration, migrate
-from stockpipeline.store.writer import Writer, compact
+from stockpipeline.store.writer import Writer
 from tests.integration.store.masters import bars_of, commit_day, sums_of
 
 TOPIC = "ns.demo.signals"
@@ -148,21 +148,6 @@ def test_replacing_sessions_leaves_what_is_given_and_all_others(tmp_path: Path) 
             load.replace("bars", some, "2024-01-03", "2024-01-03")
     found = rows(master, "SELECT session::VARCHAR, count(*) FROM bars GROUP BY ALL ORDER BY ALL")
     assert found == [("2024-01-01", 200), ("2024-01-02", 150), ("2024-01-04", 200)]
-
-
-def test_retiring_and_compacting_give_space_back(tmp_path: Path) -> None:
-    master = tmp_path / "master.duckdb"
-    for day in range(5):
-        commit_day(master, day, symbols=20_000)
-    with Writer(master) as writer:
-        with writer.transaction("retention") as load:
-            assert load.retire("bars", "2024-01-05") == 80_000
-        assert 0 <= writer.free_share() <= 1
-    expected = sums_of(master)
-    before, after = compact(master)
-    assert after < before
-    assert sums_of(master) == expected
-    commit_day(master, 6)
 
 
 def test_migrations_run_once_and_in_order(tmp_path: Path) -> None:

@@ -96,9 +96,15 @@ def test_a_change_restarts_only_what_reads_it() -> None:
     )
     assert more["store"]["config"] == plain["store"]["config"]
     assert more["config"] != plain["config"]
-    other = values({"store": {}, "replicaSync": {"schedule": {"pull": "1m"}}})
-    assert other["store"]["config"] != plain["store"]["config"]
-    assert other["config"] == plain["config"]
+    for change in (
+        {"store": {}, "replicaSync": {"schedule": {"pull": "1m"}}},
+        {"store": {}, "replicaSync": {"retention": {"daily": 7}}},
+        {"store": {}, "replicaSync": {"url": "s3://bucket/demo"}},
+        {"store": {"history": {"signals": "365d"}}, "replicaSync": {}},
+    ):
+        other = values(change)
+        assert other["store"]["config"] != plain["store"]["config"], change
+        assert other["config"] == plain["config"], change
 
 
 def test_what_the_operator_was_told_for_all_pipelines_is_passed_on() -> None:

@@ -9,6 +9,31 @@ from stockpipeline.api.base import ApiModel, Check, Matches
 from stockpipeline.api.spec.texts import HOST, Duration, ObjectName, SecretReference
 from stockpipeline.api.spec.workloads import Quantity, Workload
 
+Days = Annotated[
+    str,
+    Field(min_length=2, max_length=6),
+    Matches(r"[1-9][0-9]{0,4}d", "a number of days is written like 365d"),
+]
+
+
+class History(ApiModel):
+    """For how long rows stay in the master, by table. Without a value: for ever.
+
+    Age counts from the newest row of the table, so what a replay of past years brought stays.
+    """
+
+    bars: Days | None = None
+    """Daily bars. Detectors want 250 sessions of a symbol, and the batch the years that it computes over."""
+
+    indicators: Days | None = None
+    """Values of indicators."""
+
+    signals: Days | None = None
+    """Signals, by the time at which they came up."""
+
+    performance: Days | None = None
+    """What signals have earned, by the time at which that was recorded."""
+
 
 class Store(Workload):
     """The DuckDB master: bars, indicators, watchlist, signals and performance."""
@@ -18,6 +43,9 @@ class Store(Workload):
 
     storage_class_name: ObjectName | None = None
     """StorageClass of its volume. Without it: the cluster's default. Cannot change later."""
+
+    history: History = History()
+    """How long rows stay in the master."""
 
     checks = (
         Check(
