@@ -58,6 +58,8 @@ class Terms:
     attempts: int = 4
     wait_seconds: float = 5.0
     """Wait after the first refusal or failure, doubled with each that follows."""
+    give_up_after: int = 5
+    """Symbols in a row that were refused, after which the others are not asked for: another run goes on."""
     rest: Callable[[float], None] = time.sleep
 
 
@@ -78,11 +80,16 @@ def download(
     settled = folder.settled()
     outcomes = {symbol: settled[symbol] for symbol in symbols if symbol in settled}
     todo = [symbol for symbol in symbols if symbol not in settled]
+    refused = 0
     for start in range(0, len(todo), _STRETCH):
-        found = [
-            fetch_symbol(symbol, known.get(symbol), sources, session, terms)
-            for symbol in todo[start : start + _STRETCH]
-        ]
+        found = []
+        for symbol in todo[start : start + _STRETCH]:
+            if refused >= terms.give_up_after:
+                one = Download(symbol, Outcome.RATE_LIMITED, f"not asked: {refused} before it were refused")
+            else:
+                one = fetch_symbol(symbol, known.get(symbol), sources, session, terms)
+                refused = refused + 1 if one.outcome is Outcome.RATE_LIMITED else 0
+            found.append(one)
         folder.write(batch, found)
         outcomes.update((one.symbol, one.outcome) for one in found)
     return outcomes

@@ -9,11 +9,14 @@ outcome was one that passes: a rate limit, an error.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from stockpipeline.api import BAR_FIELDS
 from stockpipeline.batch.lake import BrokenPart
@@ -37,7 +40,8 @@ _SCHEMA = pa.schema(
         ("dividends", _FLOATS),
     ]
 )
-_PASSING = frozenset((Outcome.RATE_LIMITED, Outcome.ERROR))
+PASSING = frozenset((Outcome.RATE_LIMITED, Outcome.ERROR))
+"""Outcomes that may be better when the symbol is asked for again."""
 
 
 def no_rows() -> RawBars:
@@ -80,21 +84,45 @@ class DownloadFolder:
             BrokenPart: a file cannot be read; the message names it.
         """
         found: dict[str, Download] = {}
-        for path in sorted(self._folder.glob("*.parquet"), key=_number):
-            try:
-                table = pq.read_table(path)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise BrokenPart(f"{path} cannot be read: {error}; delete it and download again") from error
+        for table in self._tables():
             found.update((download.symbol, download) for download in _downloads(table))
+        return found
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Return the newest outcome of each symbol; raises as ``read``."""
+        found: dict[str, Outcome] = {}
+        for table in self._tables(["symbol", "outcome"]):
+            outcomes = (Outcome(outcome) for outcome in table.column("outcome").to_pylist())
+            found.update(zip(table.column("symbol").to_pylist(), outcomes, strict=True))
         return found
 
     def settled(self) -> dict[str, Outcome]:
         """Return the outcomes that need not be tried again on this session."""
-        return {
-            symbol: download.outcome
-            for symbol, download in self.read().items()
-            if download.outcome not in _PASSING
-        }
+        return {symbol: one for symbol, one in self.outcomes().items() if one not in PASSING}
+
+    def _tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the files, the oldest first."""
+        for path in sorted(self._folder.glob("*.parquet"), key=_number):
+            try:
+                yield pq.read_table(path, columns=columns)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise BrokenPart(f"{path} cannot be read: {error}; delete it and download again") from error
+
+
+def known_gone(folder: Path, session: int, days: int) -> dict[str, int]:
+    """Return the symbols that no source knew when asked in the ``days`` before a session, with when.
+
+    A dead symbol costs more time than any other, so it is asked for again only from time to time. What a
+    night leaves out it does not write down: it stays known as gone from when it was asked.
+    """
+    found: dict[str, int] = {}
+    for before in range(session - days, session):
+        for symbol, outcome in DownloadFolder(folder, before).outcomes().items():
+            if outcome is Outcome.DELISTED:
+                found[symbol] = before
+            else:
+                found.pop(symbol, None)
+    return found
 
 
 def _number(path: Path) -> tuple[int, str]:
@@ -102,34 +130,42 @@ def _number(path: Path) -> tuple[int, str]:
 
 
 def _table(downloads: Sequence[Download]) -> pa.Table:
-    rows = [
-        {
-            "symbol": one.symbol,
-            "outcome": str(one.outcome),
-            "detail": one.detail,
-            "whole": one.whole,
-            "sessions": one.raw.sessions.tolist(),
-            **{name: column.tolist() for name, column in zip(BAR_FIELDS, one.raw.columns, strict=True)},
-            "action_sessions": [action.session for action in one.actions],
-            "splits": [action.split for action in one.actions],
-            "dividends": [action.dividend for action in one.actions],
-        }
-        for one in downloads
-    ]
-    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+    columns: dict[str, list[Any]] = {
+        "symbol": [one.symbol for one in downloads],
+        "outcome": [str(one.outcome) for one in downloads],
+        "detail": [one.detail for one in downloads],
+        "whole": [one.whole for one in downloads],
+        "sessions": [one.raw.sessions for one in downloads],
+        "action_sessions": [[action.session for action in one.actions] for one in downloads],
+        "splits": [[action.split for action in one.actions] for one in downloads],
+        "dividends": [[action.dividend for action in one.actions] for one in downloads],
+    }
+    for index, name in enumerate(BAR_FIELDS):
+        columns[name] = [one.raw.columns[index] for one in downloads]
+    return pa.table([pa.array(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA)
 
 
 def _downloads(table: pa.Table) -> Iterator[Download]:
-    for row in table.to_pylist():
-        actions = zip(row["action_sessions"], row["splits"], row["dividends"], strict=True)
+    symbols, outcomes, details, whole = (
+        table.column(name).to_pylist() for name in ("symbol", "outcome", "detail", "whole")
+    )
+    sessions = list(_lists(table, "sessions"))
+    bars = zip(*(_lists(table, name) for name in BAR_FIELDS), strict=True)
+    actions = zip(*(_lists(table, name) for name in ("action_sessions", "splits", "dividends")), strict=True)
+    for row, (columns, of_actions) in enumerate(zip(bars, actions, strict=True)):
         yield Download(
-            row["symbol"],
-            Outcome(row["outcome"]),
-            row["detail"],
-            row["whole"],
-            RawBars(
-                np.array(row["sessions"], dtype=np.int32),
-                tuple(np.array(row[name], dtype=np.float64) for name in BAR_FIELDS),
-            ),
-            tuple(CorporateAction(*action) for action in actions),
+            symbols[row],
+            Outcome(outcomes[row]),
+            details[row],
+            whole[row],
+            RawBars(sessions[row], columns),
+            tuple(CorporateAction(*one) for one in zip(*(c.tolist() for c in of_actions), strict=True)),
         )
+
+
+def _lists(table: pa.Table, name: str) -> Iterator[NDArray[Any]]:
+    """Yield the numbers of each row of a column of lists, without a Python object for each."""
+    column = table.column(name).combine_chunks()
+    values, offsets = column.values.to_numpy(zero_copy_only=False), column.offsets.to_numpy().tolist()
+    for start, end in pairwise(offsets):
+        yield values[start:end]

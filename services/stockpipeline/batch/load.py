@@ -1,8 +1,8 @@
 """A session's results to the store: bars, actions, indicators, watchlist and problems, in one transaction.
 
 Bars are stored as traded and actions beside them, so that a dividend changes one row and not a symbol's whole
-past. Indicators are stored for the sessions that are loaded, as they were known then; those of all sessions
-are in the lake. Loading twice, or a past session again, changes nothing that is already so.
+past. Indicators are stored as they were known on their session; those of all sessions are in the lake.
+Loading twice, or a past session again, changes nothing that is already so.
 """
 
 from collections.abc import Callable, Iterable
@@ -54,7 +54,7 @@ def load_store(
     *,
     since: int | None = None,
 ) -> Loaded:
-    """Load a session's rows, or with ``since`` those of all sessions from there to ``session``.
+    """Load a session's rows, and with ``since`` also the bars of all sessions from there on.
 
     Raises:
         BrokenPart: a part of the lake cannot be read; nothing is loaded.
@@ -66,13 +66,13 @@ def load_store(
     bars = bars.append_column("basis", pa.array([BASIS] * bars.num_rows, pa.string()))
     # An action counts from its session on, and may have been heard of late: all of them are compared.
     actions = _gather(lake.actions, ACTIONS, None, session)
-    values = _long(_gather(lake.indicators, indicators_schema(plan), first, session), plan)
+    values = _long(_gather(lake.indicators, indicators_schema(plan), session, session), plan)
     until = session_iso(session)
     with writer.transaction(f"batch of {until}") as load:
         return Loaded(
             bars=load.replace("bars", bars, session_iso(first), until),
             actions=load.replace("actions", actions, "0001-01-01", until),
-            indicators=load.replace("indicators", values, session_iso(first), until),
+            indicators=load.replace("indicators", values, until, until),
             watchlist=load.replace("watchlist", watchlist_table(session, results.watchlist), until, until),
             quality=load.load("quality", quality_table(results.problems)),
         )

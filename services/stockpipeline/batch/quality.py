@@ -106,6 +106,12 @@ def quality_table(problems: Iterable[Problem]) -> pa.Table:
     )
 
 
+def problems_of(table: pa.Table) -> tuple[Problem, ...]:
+    """Return problems that were written down as a table."""
+    columns = [table.column("session").cast(pa.int32()), *(table.column(index) for index in (1, 2, 3))]
+    return tuple(Problem(*row) for row in zip(*(column.to_pylist() for column in columns), strict=True))
+
+
 def _repeated(sessions: NDArray[np.int32]) -> list[int]:
     found, counts = np.unique(sessions, return_counts=True)
     repeated: list[int] = found[counts > 1].tolist()

@@ -107,6 +107,19 @@ def watchlist_table(session: int, picks: Sequence[Pick]) -> pa.Table:
     return pa.table([sessions, *(pa.array(column, field.type) for column, field in rest)], schema=WATCHLIST)
 
 
+def picks_of(table: pa.Table) -> tuple[Pick, ...]:
+    """Return the picks of a watchlist that was written down, without the values behind their reasons."""
+    return tuple(
+        Pick(
+            row["position"],
+            Finding(row["symbol"], 0, row["rule"], row["side"], row["price"], ()),
+            row["tier"],
+            row["reason"],
+        )
+        for row in table.to_pylist()
+    )
+
+
 def _tier(market_cap: float | None, tiers: Sequence[Tier]) -> str | None:
     """Return the highest tier that a market capitalisation reaches."""
     reached = [tier for tier in tiers if market_cap is not None and market_cap >= tier.minimum_market_cap]

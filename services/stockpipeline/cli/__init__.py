@@ -205,7 +205,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_replay_files(replay)
     replica.add_parser(commands)
-    compute, sync = batch.add_parser(commands)
     runs: dict[argparse.ArgumentParser, Command] = {
         producer: _producer,
         detector: _detector,
@@ -216,9 +215,8 @@ def _parser() -> argparse.ArgumentParser:
         signals: _signals,
         performance: _performance,
         action: _action,
-        compute: batch.run_compute,
-        sync: batch.run_sync,
         listing: _symbols,
+        **batch.add_parser(commands),
     }
     for command, run in runs.items():
         command.set_defaults(run=run)

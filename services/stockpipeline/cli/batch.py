@@ -1,97 +1,112 @@
-"""`stockpipeline batch …`: steps of the nightly batch, each of which can run twice or after a kill."""
+"""`stockpipeline batch …`: the words of the command line; what they do is in `batch_steps`.
+
+Every step can run twice, or again after a kill. It ends with status 0 only if what it says is true, 1 if it
+could not do it, with the reason on standard error and, with --json, as an object on standard output.
+"""
 
 import argparse
-import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from stockpipeline.api import PipelineConfig
+
+Run = Callable[["PipelineConfig", argparse.Namespace], int]
 
 
 def add_parser(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
-    """Add `batch` to the command line; return the parsers of its commands `compute` and `sync`."""
-    batch = commands.add_parser("batch", help="Steps of the nightly batch.")
+) -> dict[argparse.ArgumentParser, Run]:
+    """Add `batch` to the command line; return the parsers of its commands, and what they run."""
+    batch = commands.add_parser("batch", help="The nightly batch, step by step or as a whole.")
     of_batch = batch.add_subparsers(metavar="COMMAND", required=True)
+    runs: dict[argparse.ArgumentParser, Run] = {}
 
-    compute = of_batch.add_parser(
-        "compute", help="Compute the pipeline's indicators for all bars of a lake that have changed."
+    def add(name: str, text: str, *, lake: bool = True, session: bool = True) -> argparse.ArgumentParser:
+        parser = of_batch.add_parser(name, help=text, description=text)
+        parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+        if lake:
+            parser.add_argument("--lake", type=Path, required=True, metavar="DIR", help="the batch's folder")
+        if session:
+            parser.add_argument(
+                "--session",
+                type=_session,
+                metavar="DATE",
+                help="of the exchange (default: the last that is over)",
+            )
+        runs[parser] = partial(_run, name)
+        return parser
+
+    _add_listing(add("collect", "Write down which symbols the session's night is about."))
+    download = add("download", "Download the bars that the symbols lack; go on where a killed run was.")
+    download.add_argument(
+        "--batch", type=int, default=0, metavar="I", help="only this one of the batches, from 0"
     )
-    compute.add_argument("--lake", type=Path, required=True, metavar="DIR", help="the folder with its parts")
-    compute.add_argument("--anew", action="store_true", help="also for bars that have not changed")
+    download.add_argument(
+        "--batches", type=int, default=1, metavar="N", help="how many there are (default 1)"
+    )
+    download.add_argument(
+        "--wait",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="after a first refusal or failure, doubled with each that follows (default 5)",
+    )
+    add("gate", "Fail unless enough symbols have a bar of the session.")
+    add("merge", "Bring what was downloaded into the lake, and note what is wrong with it.")
+    compute = add(
+        "compute", "Compute the indicators of all bars of the lake that have changed.", session=False
+    )
+    compute.add_argument("--anew", action="store_true", help="also of bars that have not changed")
+    _add_limit(add("scan", "Put what the rules find in the session on the watchlist."))
+    load = add("load", "Bring the session's results and the lake's bars to the store.")
+    load.add_argument("--master", type=Path, required=True, metavar="FILE", help="the store's database")
 
-    sync = of_batch.add_parser("sync", help="Bring the history in Redis to the state of the store.")
+    sync = add("sync", "Bring the history in Redis to the state of the store.", lake=False, session=False)
     sync.add_argument("--replica", type=Path, required=True, metavar="DIR", help="a replica of the store")
     sync.add_argument(
-        "--session",
-        type=date.fromisoformat,
-        metavar="DATE",
-        help="up to this one (default: the newest in the store)",
+        "--session", type=_session, metavar="DATE", help="up to this one (default: the newest in the store)"
     )
     how = sync.add_mutually_exclusive_group()
     how.add_argument("--validate", action="store_true", help="read everything back, mend what differs")
     how.add_argument("--force-full", action="store_true", help="write everything anew")
-    return compute, sync
 
-
-def run_compute(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
-    """Bring the indicators of a lake to its bars."""
-    from stockpipeline.batch.compute import compute_all
-    from stockpipeline.batch.lake import BrokenPart, Lake
-
-    if not (arguments.lake / "bars").is_dir():
-        return _failed("compute", f"{arguments.lake} is no lake: it has no folder bars")
-    try:
-        done = compute_all(Lake(arguments.lake), config.spec.indicators, anew=arguments.anew)
-    except BrokenPart as error:
-        return _failed("compute", error)
-    print(f"{done.parts} parts computed ({done.rows} rows), {done.unchanged} had not changed")
-    return 0
-
-
-def run_sync(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
-    """Bring Redis to the store; of the symbols that the pipeline names, or of all that it collects."""
-    from stockpipeline.adapters.history_redis import HistoryStore, HistoryUnavailable
-    from stockpipeline.batch.histories import histories, newest_session
-    from stockpipeline.batch.redis_sync import EmptyHistory, sync
-    from stockpipeline.market.sessions import session_from_date, session_iso
-    from stockpipeline.store import open_replica
-    from stockpipeline.store.errors import StoreError
-
-    try:
-        with closing(open_replica(arguments.replica)) as replica, replica.read() as snapshot:
-
-            def query(sql: str, parameters: Sequence[Any]) -> "pa.Table":
-                return snapshot.execute(sql, parameters).to_arrow_table()
-
-            newest = newest_session(query)
-            if newest is None:
-                return _failed("sync", f"the store in {arguments.replica} has no bars; load it first")
-            session = newest if arguments.session is None else session_from_date(arguments.session)
-            found = histories(query, session)
-            generation = snapshot.generation
-        universe = config.spec.universe
-        if universe.collect is None:
-            found = {symbol: found[symbol] for symbol in universe.symbols if symbol in found}
-        with closing(HistoryStore(config.redis_url, config.names)) as store:
-            done = sync(store, found, validate=arguments.validate, force_full=arguments.force_full)
-    except (StoreError, HistoryUnavailable, EmptyHistory) as error:
-        return _failed("sync", error)
-    print(
-        f"{done.written} of {done.symbols} symbols written, {done.removed} removed, {done.leaving} leaving: "
-        f"{session_iso(session)} of generation {generation} of the store is generation {done.generation} "
-        "in Redis"
+    night = add("night", "Run all steps of a session, or of all sessions of a range, in this process.")
+    night.add_argument("--until", type=_session, metavar="DATE", help="the range's last session")
+    _add_listing(night)
+    night.add_argument("--master", type=Path, required=True, metavar="FILE", help="the store's database")
+    night.add_argument(
+        "--store", required=True, metavar="URL", help="where it is published: file:///path, s3://…"
     )
-    return 0
+    night.add_argument("--replica", type=Path, required=True, metavar="DIR", help="a replica, for the sync")
+    return runs
 
 
-def _failed(command: str, why: object) -> int:
-    print(f"stockpipeline batch {command}: {why}", file=sys.stderr)
-    return 1
+def _add_listing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--listed", metavar="URL", help="nasdaqlisted.txt, or its file (default: NASDAQ's)")
+    parser.add_argument(
+        "--screener", metavar="URL", help="the screener, or a file of its answer (default: NASDAQ's)"
+    )
+    parser.add_argument(
+        "--accept-fewer", action="store_true", help="take a listing that has shrunk by too much for once"
+    )
+
+
+def _add_limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="most symbols on it (default 50)")
+
+
+def _session(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a date; write it as 2013-01-24") from None
+
+
+def _run(name: str, config: "PipelineConfig", arguments: argparse.Namespace) -> int:
+    from stockpipeline.cli.batch_steps import run
+
+    return run(name, config, arguments)

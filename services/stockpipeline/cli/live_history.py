@@ -4,7 +4,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 
 from prometheus_client import CollectorRegistry
 
@@ -35,7 +34,7 @@ def load_live(config: PipelineConfig, calendar: SessionCalendar) -> int:
     while True:
         try:
             kept = store.get_many(symbols)
-            newest = _last_closed(calendar)
+            newest = calendar.last_closed(int(time.time() * 1000))
             missing = [symbol for symbol in symbols if not _reaches(kept[symbol], newest)]
             sources = live_sources(
                 config, symbols, SessionKind(calendar), SourceMetrics(CollectorRegistry(), config.name)
@@ -78,14 +77,6 @@ async def _ask_all(
         else:
             failed[symbol] = "; ".join(why)
     return found, failed
-
-
-def _last_closed(calendar: SessionCalendar) -> int:
-    """Return the last session that is over."""
-    now = datetime.now(UTC)
-    # No exchange of ours was ever closed for two weeks in our time.
-    recent = calendar.sessions_between((now - timedelta(days=14)).date(), now.date())
-    return max(session for session in recent if calendar.open_close_ms(session)[1] < now.timestamp() * 1000)
 
 
 def _reaches(series: BarSeries | None, session: int) -> bool:

@@ -7,6 +7,7 @@ so that a lookup is a bisection and pandas stays out of the hot path.
 from bisect import bisect_left, bisect_right
 from datetime import date
 from difflib import get_close_matches
+from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,18 @@ class SessionCalendar:
             raise UnknownSession(f"{self.exchange} has no known session after {session_iso(session)}")
         return self._sessions[index]
 
+    def last_closed(self, ts_ms: int) -> int:
+        """Return the newest session that was over at this instant (epoch ms).
 
+        Raises ``UnknownSession`` before the end of the calendar's first session.
+        """
+        index = bisect_left(self._closes, ts_ms) - 1
+        if index < 0:
+            raise UnknownSession(f"{self.exchange} has no known session so early")
+        return self._sessions[index]
+
+
+@cache
 def _load(exchange: str) -> tuple[list[int], list[int], list[int]]:
     """Return (sessions, opens, closes) as lists: bisecting a list of ints beats a numpy scalar lookup."""
     # Imported here because it brings pandas, which nothing else in the core needs.

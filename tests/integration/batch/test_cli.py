@@ -12,6 +12,7 @@ from stockpipeline.api import PipelineConfig
 from stockpipeline.batch.compute import compute_all
 from stockpipeline.batch.lake import PARTS, Lake, bars_table, part_of, write_part
 from stockpipeline.batch.load import Results, load_store
+from stockpipeline.batch.steps import batch_indicators
 from stockpipeline.cli import main
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.market.sessions import session_iso
@@ -36,13 +37,13 @@ def test_from_bars_to_redis(redis: str, tmp_path: Path, capsys: pytest.CaptureFi
         write_part(lake.bars(part), bars_table(of_part))
     words = ["batch", "compute", "--config", file, "--lake", str(lake.folder)]
     assert main(words) == 0
-    assert capsys.readouterr().out == "64 parts computed (900 rows), 0 had not changed\n"
+    assert capsys.readouterr().out == "compute: parts 64, unchanged 0, rows 900\n"
     assert main(words) == 0
-    assert capsys.readouterr().out == "0 parts computed (0 rows), 64 had not changed\n"
-    assert compute_all(lake, config.spec.indicators).parts == 0, "it is the pipeline's indicators"
+    assert capsys.readouterr().out == "compute: parts 0, unchanged 64, rows 0\n"
+    assert compute_all(lake, batch_indicators(config)).parts == 0, "the pipeline's indicators, and the scan's"
 
     with Writer(tmp_path / "master.duckdb") as writer:
-        load_store(writer, lake, config.spec.indicators, LAST, Results(), since=0)
+        load_store(writer, lake, batch_indicators(config), LAST, Results(), since=0)
     store, replica = f"file://{tmp_path}/store", str(tmp_path / "replica")
     assert main(["replica", "publish", "--master", str(tmp_path / "master.duckdb"), "--store", store]) == 0
     assert main(["replica", "pull", "--store", store, "--dir", replica]) == 0
@@ -51,16 +52,18 @@ def test_from_bars_to_redis(redis: str, tmp_path: Path, capsys: pytest.CaptureFi
     words = ["batch", "sync", "--config", file, "--replica", replica]
     assert main(words) == 0
     day = session_iso(LAST)
-    end = f"{day} of generation 1 of the store is generation 1 in Redis\n"
-    assert capsys.readouterr().out == f"3 of 3 symbols written, 0 removed, 0 leaving: {end}"
+    told = (
+        f"sync: session {day}, generation 1, redis symbols 3 written {{}} removed 0 leaving 0 generation 1\n"
+    )
+    assert capsys.readouterr().out == told.format(3)
     history = HistoryStore(redis, config.names)
     assert history.get_many(list(SERIES)) == {symbol: one.last(250) for symbol, one in SERIES.items()}
     assert main([*words, "--validate"]) == 0
-    assert capsys.readouterr().out == f"0 of 3 symbols written, 0 removed, 0 leaving: {end}"
+    assert capsys.readouterr().out == told.format(0)
 
     earlier = session_iso(int(SERIES["IBM"].sessions[-3]))
     assert main([*words, "--session", earlier]) == 0
-    assert capsys.readouterr().out.startswith("3 of 3 symbols written")
+    assert "redis symbols 3 written 3 removed 0" in capsys.readouterr().out
     assert history.get_many(["IBM"]) == {"IBM": SERIES["IBM"][:-2].last(250)}
 
 

@@ -61,7 +61,7 @@ def test_loading_twice_is_once_and_a_correction_is_what_it_says(tmp_path: Path) 
     with Writer(master) as writer:
         found = results(lake, LAST)
         loaded = load_store(writer, lake, SCAN_INDICATORS, LAST, found, since=first)
-        assert loaded == Loaded(15, 1, 15 * VALUES, len(found.watchlist), 1)
+        assert loaded == Loaded(15, 1, 3 * VALUES, len(found.watchlist), 1)
         nothing = Loaded(0, 0, 0, 0, 0)
         assert load_store(writer, lake, SCAN_INDICATORS, LAST, found, since=first) == nothing
         assert load_store(writer, lake, SCAN_INDICATORS, LAST, found) == nothing

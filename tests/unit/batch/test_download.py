@@ -16,7 +16,7 @@ from stockpipeline.batch.download import (
     download,
     fetch_symbol,
 )
-from stockpipeline.batch.downloads import Download, DownloadFolder
+from stockpipeline.batch.downloads import Download, DownloadFolder, known_gone
 from stockpipeline.batch.lake import BrokenPart
 from stockpipeline.batch.outcomes import CoverageTooLow, Outcome, check_coverage, coverage
 from stockpipeline.batch.quality import RawBars
@@ -211,3 +211,36 @@ def test_nothing_is_never_enough() -> None:
         check_coverage({}, 0.0)
     with pytest.raises(CoverageTooLow, match=r"7 delisted \(S0, S1, S2, S3, S4, …\)"):
         check_coverage({f"S{number}": Outcome.DELISTED for number in range(7)}, 0.5)
+
+
+def test_what_nobody_knew_is_not_asked_for_again_until_some_days_later(tmp_path: Path) -> None:
+    DownloadFolder(tmp_path, SESSION).write(
+        "b0",
+        [Download("GONE", Outcome.DELISTED), Download("BACK", Outcome.DELISTED), Download("OK", Outcome.OK)],
+    )
+    DownloadFolder(tmp_path, SESSION + 2).write("b0", [Download("BACK", Outcome.OK)])
+    assert known_gone(tmp_path, SESSION, 7) == {}, "that is its own night"
+    assert known_gone(tmp_path, SESSION + 2, 7) == {"GONE": SESSION, "BACK": SESSION}
+    assert known_gone(tmp_path, SESSION + 7, 7) == {"GONE": SESSION}
+    assert known_gone(tmp_path, SESSION + 8, 7) == {}
+
+
+def test_after_some_refusals_in_a_row_nobody_is_asked_any_more(tmp_path: Path) -> None:
+    def refuse(asked: int) -> None:
+        if asked > 3:
+            raise RateLimited("too often")
+
+    source = FakeSource(refuse=refuse)
+    symbols = [f"S{number}" for number in range(9)]
+    source.series = {symbol: bars(SESSION - 3, SESSION) for symbol in symbols}
+    terms = Terms(attempts=1, give_up_after=2)
+    folder = DownloadFolder(tmp_path, SESSION)
+    outcomes = download(folder, "b0", symbols, {}, [source], SESSION, terms)
+    assert list(outcomes.values()) == [Outcome.OK] * 3 + [Outcome.RATE_LIMITED] * 6
+    assert len(source.asked) == 5
+    assert folder.read()["S8"].detail == "not asked: 2 before it were refused"
+    # The next run goes on with those.
+    source = FakeSource()
+    source.series = {symbol: bars(SESSION - 3, SESSION) for symbol in symbols}
+    assert set(download(folder, "b0", symbols, {}, [source], SESSION, terms).values()) == {Outcome.OK}
+    assert [symbol for symbol, _, _ in source.asked] == symbols[3:]

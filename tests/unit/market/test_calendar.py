@@ -77,3 +77,14 @@ def test_a_holiday_has_no_hours(calendar: SessionCalendar) -> None:
 def test_an_unknown_exchange_is_named_with_near_ones() -> None:
     with pytest.raises(UnknownExchange, match=r"'XNASS'; did you mean XNAS"):
         SessionCalendar("XNASS")
+
+
+def test_the_last_session_that_is_over() -> None:
+    calendar = SessionCalendar("XNAS")
+    friday = session_from_date(date(2024, 6, 28))
+    closes = calendar.open_close_ms(friday)[1]
+    assert calendar.last_closed(closes) < friday, "it is over after its last moment"
+    assert calendar.last_closed(closes + 1) == friday
+    assert calendar.last_closed(closes + 2 * 86_400_000) == friday, "on the weekend"
+    with pytest.raises(UnknownSession, match="so early"):
+        calendar.last_closed(0)
