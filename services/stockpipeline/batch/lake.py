@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from secrets import token_hex
 from zlib import crc32
 
 import numpy as np
@@ -67,7 +68,8 @@ def write_part(path: Path, table: pa.Table, metadata: Mapping[str, str] | None =
     path.parent.mkdir(parents=True, exist_ok=True)
     if metadata:
         table = table.replace_schema_metadata(metadata)
-    temporary = path.with_suffix(".writing")
+    # Two machines may write the same part, where one was taken for dead; either's bytes will do.
+    temporary = path.with_suffix(f".{token_hex(4)}.writing")
     # Prices hardly repeat: a dictionary of them, or compressing them, costs more than it saves.
     pq.write_table(table, temporary, use_dictionary=["symbol", "session"], compression="NONE")
     temporary.replace(path)

@@ -24,7 +24,7 @@ from stockpipeline.batch.night_folder import NightFolder
 from stockpipeline.batch.outcomes import Outcome, check_coverage
 from stockpipeline.batch.quality import problems_of, quality_table
 from stockpipeline.batch.scan import Scanner
-from stockpipeline.batch.watchlist import SCAN_INDICATORS, SCAN_RULES, choose, picks_of, watchlist_table
+from stockpipeline.batch.watchlist import SCAN_RULES, batch_indicators, choose, picks_of, watchlist_table
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import FIRST_DAY, LAST_DAY, SessionCalendar
 from stockpipeline.market.listing import Listed, check_share
@@ -67,15 +67,8 @@ class Night:
 
     @property
     def indicators(self) -> tuple[Indicator, ...]:
-        """The pipeline's indicators and those that only the scan reads; of one name, the pipeline's."""
-        return batch_indicators(self.config)
-
-
-def batch_indicators(config: PipelineConfig) -> tuple[Indicator, ...]:
-    """Return what the batch computes: the pipeline's indicators, and those that only the scan reads."""
-    own = config.spec.indicators
-    names = {indicator.name for indicator in own}
-    return (*own, *(indicator for indicator in SCAN_INDICATORS if indicator.name not in names))
+        """What the night computes."""
+        return batch_indicators(self.config.spec.indicators)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,12 @@ SCAN_RULES = (
 """What is scanned for where nothing else is asked for; the first rule is the most important one."""
 
 
+def batch_indicators(own: Sequence[Indicator]) -> tuple[Indicator, ...]:
+    """Return what the batch computes: a pipeline's own indicators, and the scan's of other names."""
+    names = {indicator.name for indicator in own}
+    return (*own, *(indicator for indicator in SCAN_INDICATORS if indicator.name not in names))
+
+
 @dataclass(frozen=True)
 class Finding:
     """A rule that holds for a symbol at a session's close; rule 0 is the most important one."""

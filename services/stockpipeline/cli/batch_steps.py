@@ -21,6 +21,7 @@ from stockpipeline.batch.night_folder import StepMissing
 from stockpipeline.batch.outcomes import CoverageTooLow
 from stockpipeline.batch.redis_sync import EmptyHistory
 from stockpipeline.batch.replica_to_redis import EmptyStore, sync_replica
+from stockpipeline.batch.watchlist import batch_indicators
 from stockpipeline.market.calendar import SessionCalendar, UnknownSession
 from stockpipeline.market.listing import BadListing, ShrunkenListing
 from stockpipeline.market.sessions import session_date, session_from_date, session_iso
@@ -96,7 +97,7 @@ def _compute(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
         raise StepMissing(f"{arguments.lake} is no lake: it has no folder bars")
     yield (
         "compute",
-        compute_all(Lake(arguments.lake), steps.batch_indicators(config), anew=arguments.anew),
+        compute_all(Lake(arguments.lake), batch_indicators(config.spec.indicators), anew=arguments.anew),
     )
 
 

@@ -12,7 +12,7 @@ from stockpipeline.api import PipelineConfig
 from stockpipeline.batch.compute import compute_all
 from stockpipeline.batch.lake import PARTS, Lake, bars_table, part_of, write_part
 from stockpipeline.batch.load import Results, load_store
-from stockpipeline.batch.steps import batch_indicators
+from stockpipeline.batch.watchlist import batch_indicators
 from stockpipeline.cli import main
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.market.sessions import session_iso
@@ -40,10 +40,12 @@ def test_from_bars_to_redis(redis: str, tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == "compute: parts 64, unchanged 0, rows 900\n"
     assert main(words) == 0
     assert capsys.readouterr().out == "compute: parts 0, unchanged 64, rows 0\n"
-    assert compute_all(lake, batch_indicators(config)).parts == 0, "the pipeline's indicators, and the scan's"
+    assert compute_all(lake, batch_indicators(config.spec.indicators)).parts == 0, (
+        "the pipeline's indicators, and the scan's"
+    )
 
     with Writer(tmp_path / "master.duckdb") as writer:
-        load_store(writer, lake, batch_indicators(config), LAST, Results(), since=0)
+        load_store(writer, lake, batch_indicators(config.spec.indicators), LAST, Results(), since=0)
     store, replica = f"file://{tmp_path}/store", str(tmp_path / "replica")
     assert main(["replica", "publish", "--master", str(tmp_path / "master.duckdb"), "--store", store]) == 0
     assert main(["replica", "pull", "--store", store, "--dir", replica]) == 0
