@@ -47,6 +47,10 @@ test-e2e: ## The whole story on an embedded cluster of its own
 test-kind: ## The same story on kind (opt-in; needs Docker, or makes an engine of its own)
 	@$(PYTHON) -m cluster test kind
 
+.PHONY: spark-local
+spark-local: ## Run the batch's engine Spark on this machine, and compare it with the engine Local
+	@$(PYTHON) -m cluster spark-local
+
 # QUICK=1 makes short runs to try a benchmark out; its figures go to build/bench/quick. A benchmark NAME is the
 # module tests/performance/NAME, a name in cluster/benchmarks.py, and a verb here: `@$(BENCH) NAME`.
 BENCH = $(PYTHON) -m cluster bench $(if $(QUICK),--quick)

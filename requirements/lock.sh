@@ -15,3 +15,5 @@ compile requirements/operator.txt operator/pyproject.toml --override build/stock
 compile requirements/dev.txt --extra services --extra store services/pyproject.toml operator/pyproject.toml requirements/dev.in \
   --override build/stockpipeline.override
 echo setuptools | compile requirements/build.txt -
+compile requirements/spark.txt requirements/spark.in --constraint requirements/services.txt
+compile requirements/airflow.txt requirements/airflow.in

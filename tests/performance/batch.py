@@ -4,10 +4,14 @@
                        extrapolated from a sample of symbols
     local_pass_5m      all indicators of 4,000 symbols x 5 years, from Parquet to Parquet
     local_5m           the same as a process, from its start to its end
-    local_20m          the same for 16,000 symbols
+    spark_5m           the same by Spark on this machine
+    spark_warm_pass_5m a pass by Spark whose session is up
+    local_20m          a process for 16,000 symbols
+    spark_20m          the same by Spark
     redis_full_4000    from the store's bars to an empty Redis: 4,000 symbols, 250 bars each
     redis_noop_4000    once more, when nothing has changed
     redis_delta_4000   once more, after one more session
+    night_total        a whole first night from stand-ins for NASDAQ and Yahoo to Redis
 
 Symbols are put together from days of real stocks (see universe.py). Seconds of wall time, the best of some
 runs where a run can be repeated.
@@ -36,9 +40,12 @@ from stockpipeline.batch.histories import HISTORY_BARS, histories
 from stockpipeline.batch.lake import Lake, bars_table
 from stockpipeline.batch.load import BASIS
 from stockpipeline.batch.redis_sync import sync
+from stockpipeline.batch.watchlist import batch_indicators
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.store.writer import Writer
 from tests.integration.servers.redis import running_server
+from tests.performance.batch_night import measure_night
+from tests.performance.batch_spark import SparkHere
 from tests.performance.report import REPO, Report
 from tests.performance.universe import five_years, make_universe, write_universe
 
@@ -48,7 +55,8 @@ from pathlib import Path
 from stockpipeline.api import DEFAULT_INDICATORS
 from stockpipeline.batch.compute import compute_all
 from stockpipeline.batch.lake import Lake
-compute_all(Lake(Path(sys.argv[1])), DEFAULT_INDICATORS, anew=True)
+from stockpipeline.batch.watchlist import batch_indicators
+compute_all(Lake(Path(sys.argv[1])), batch_indicators(DEFAULT_INDICATORS), anew=True)
 """
 
 
@@ -66,11 +74,15 @@ def main() -> None:
         universe = make_universe(symbols, five_years())
         _pandas(report, folder / "pandas", universe)
         _local(report, folder / "lake", universe)
+        spark = SparkHere(folder)
+        spark.measure(report, "5m", folder / "lake", warm=True)
         _redis(report, folder, universe)
+        measure_night(report, folder / "night", universe)
         del universe
         large = folder / "large"
         write_universe(Lake(large), make_universe(4 * symbols, five_years(), seed=2))
         report.add("local_20m", _best(1, lambda: _process(large)), "s", note=f"{4 * symbols:,} symbols")
+        spark.measure(report, "20m", large, warm=False)
     report.finish()
 
 
@@ -112,7 +124,7 @@ def _local(report: Report, folder: Path, universe: dict[str, BarSeries]) -> None
     lake = Lake(folder)
     write_universe(lake, universe)
     rows = sum(len(series) for series in universe.values())
-    seconds = _best(3, lambda: compute_all(lake, DEFAULT_INDICATORS, anew=True))
+    seconds = _best(3, lambda: compute_all(lake, batch_indicators(DEFAULT_INDICATORS), anew=True))
     report.add("local_pass_5m", seconds, "s", baseline="pandas_per_symbol", note=f"{rows:,} rows")
     seconds = _best(3, lambda: _process(folder))
     report.add("local_5m", seconds, "s", baseline="pandas_per_symbol", note="a process, start to end")

@@ -48,6 +48,11 @@ class ExchangeHours:
         session = self._session(self._date(instant))
         return session if session is not None and session.opens <= instant < session.closes else None
 
+    def session_on(self, day: datetime.date) -> Session | None:
+        """The session of a calendar day, None where the exchange is closed; raise ``OutOfTable``."""
+        self._check(day)
+        return self._session(day)
+
     def last_close(self, instant: datetime.datetime) -> datetime.datetime:
         """The newest close that is not after `instant`."""
         day = self._date(instant)
@@ -58,9 +63,12 @@ class ExchangeHours:
     def _date(self, instant: datetime.datetime) -> datetime.date:
         # Sessions of American exchanges begin and end on the same day in UTC.
         day = instant.astimezone(datetime.UTC).date()
+        self._check(day)
+        return day
+
+    def _check(self, day: datetime.date) -> None:
         if not self._first <= day <= self._last:
             raise OutOfTable(f"exchange hours are known from {self._first} to {self._last}, not on {day}")
-        return day
 
     def _session(self, day: datetime.date) -> Session | None:
         if day.weekday() >= 5 or day in self._holidays:

@@ -1,0 +1,1 @@
+"""What runs on Spark, in an environment of its own (requirements/spark.txt), never the services'."""

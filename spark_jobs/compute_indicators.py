@@ -1,0 +1,96 @@
+"""The engine Spark: brings the indicators of a lake to its bars, as `stockpipeline batch compute` does.
+
+    python -m spark_jobs.compute_indicators --config pipeline.json --lake DIR [--anew] [--passes N]
+
+Spark hands out the numbers of parts, and each is computed by the function that the engine Local runs: it
+reads whole files and writes whole files. So there is no shuffle, an executor that dies costs the part it was
+at, and bytes do not tell who made them. All executors must see the lake at the same path. Master, sizes and
+everything else come from spark-submit or SPARK_CONF_DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from stockpipeline.api import Indicator
+from stockpipeline.batch.compute import Computed, compute_file
+from stockpipeline.batch.lake import PARTS, Lake
+from stockpipeline.batch.watchlist import batch_indicators
+from stockpipeline.cli.config_file import load_config
+
+_DONE = pa.schema([("part", pa.int64()), ("rows", pa.int64())])
+_NOT_CHANGED = -1
+
+
+def main() -> None:
+    """Run as a program; the last line of standard output is a JSON object with what was done."""
+    parser = argparse.ArgumentParser(prog="compute_indicators", description=__doc__.partition("\n")[0])
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="pipeline.json")
+    parser.add_argument("--lake", type=Path, required=True, metavar="DIR", help="the batch's folder")
+    parser.add_argument("--anew", action="store_true", help="also of bars that have not changed")
+    parser.add_argument(
+        "--passes", type=int, default=1, metavar="N", help="do it so often, to measure it warm"
+    )
+    arguments = parser.parse_args()
+    indicators = batch_indicators(load_config(arguments.config).spec.indicators)
+    lake = Lake(arguments.lake)
+    if not (lake.folder / "bars").is_dir():
+        raise SystemExit(f"compute_indicators: {lake.folder} is no lake: it has no folder bars")
+    # The executors' Python is this one: on this machine the same file, in pods that of the same image.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    spark = SparkSession.builder.appName("compute-indicators").getOrCreate()
+    try:
+        seconds = []
+        for _ in range(arguments.passes):
+            started = time.perf_counter()
+            done = compute_on_spark(spark, lake, indicators, anew=arguments.anew)
+            seconds.append(round(time.perf_counter() - started, 3))
+    finally:
+        spark.stop()
+    report = {"parts": done.parts, "unchanged": done.unchanged, "rows": done.rows, "pass_seconds": seconds}
+    print(json.dumps({"ok": True, "step": "compute", **report}), flush=True)
+
+
+def compute_on_spark(
+    spark: SparkSession, lake: Lake, indicators: Sequence[Indicator], *, anew: bool = False
+) -> Computed:
+    """Bring the indicators of all parts to their bars.
+
+    Raises:
+        pyspark.errors.PythonException: a part is broken; the message ends with ``BrokenPart`` and the file.
+    """
+    cores = spark.sparkContext.defaultParallelism
+    # A few parts a task: parts differ in size, and a task costs some milliseconds.
+    tasks = min(PARTS, 4 * cores)
+    parts = spark.range(0, PARTS, numPartitions=tasks)
+    found = parts.mapInArrow(_computing(lake, indicators, anew=anew), "part long, rows long").collect()
+    rows = [row["rows"] for row in found if row["rows"] != _NOT_CHANGED]
+    return Computed(len(rows), len(found) - len(rows), sum(rows))
+
+
+def _computing(
+    lake: Lake, indicators: Sequence[Indicator], *, anew: bool
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Return the function that runs in the executors: numbers of parts → rows computed of each."""
+
+    def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            parts = batch.column(0).to_pylist()
+            rows = [compute_file(lake, part, indicators, anew=anew) for part in parts]
+            counts = [_NOT_CHANGED if count is None else count for count in rows]
+            yield pa.record_batch([pa.array(parts, pa.int64()), pa.array(counts, pa.int64())], schema=_DONE)
+
+    return compute
+
+
+if __name__ == "__main__":
+    main()
