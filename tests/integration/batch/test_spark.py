@@ -36,9 +36,14 @@ def indicators(lake: Lake) -> dict[str, str]:
     return {path.name: sha256(path.read_bytes()).hexdigest() for path in parts}
 
 
-def test_both_engines_give_the_same_bytes_and_take_turns(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def python() -> Path:
+    """The interpreter of Spark's environment, which may have to be made."""
+    return side_environments.ensure(Settings.from_environment(), side_environments.SPARK, Progress())
+
+
+def test_both_engines_give_the_same_bytes_and_take_turns(python: Path, tmp_path: Path) -> None:
     settings = Settings.from_environment()
-    python = side_environments.ensure(settings, side_environments.SPARK, Progress())
     config = tmp_path / "pipeline.json"
     demo = pipeline("spark", "127.0.0.1:9092", "redis://127.0.0.1:6379/0")
     config.write_text(json.dumps(demo.model_dump(mode="json", by_alias=True, exclude_none=True)))

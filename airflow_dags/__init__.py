@@ -1,0 +1,1 @@
+"""The DAGs of the nightly batch. They run with Airflow's own environment (requirements/airflow.txt)."""

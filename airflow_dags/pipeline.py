@@ -1,0 +1,83 @@
+"""What Airflow knows of a pipeline: one JSON file for each, in the folder STOCKPIPELINE_BATCHES."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class BatchPipeline(BaseModel):
+    """A pipeline's batch: when it runs, and where what it works on is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    name: str = Field(pattern=r"[a-z]([-a-z0-9]*[a-z0-9])?")
+    """The StockPipeline's name, the beginning of its DAGs' names."""
+
+    exchange: str
+    """Market identifier code; the batch runs after each of its sessions."""
+
+    after_close_seconds: float = Field(ge=0, default=7200)
+    """Time from the exchange's close to the run."""
+
+    start: date
+    """The first session to run for; those that were missed since are made up for, one after the other."""
+
+    suspend: bool = False
+    """Make no runs; those by hand are made."""
+
+    batches: int = Field(ge=1, le=64, default=4)
+    """Into how many tasks the download is divided."""
+
+    retries: int = Field(ge=0, default=3)
+    """How often a step is tried again whose failure may pass."""
+
+    retry_seconds: float = Field(ge=0, default=60)
+    """Wait before the first retry of a step, doubled with each that follows, an hour at most."""
+
+    command: tuple[str, ...] = ("stockpipeline",)
+    """What runs the command line of the services."""
+
+    spark: tuple[str, ...] | None = None
+    """What runs spark_jobs.compute_indicators in place of the engine Local."""
+
+    config: Path
+    """pipeline.json"""
+
+    lake: Path
+    """The batch's folder."""
+
+    master: Path
+    """The store's database."""
+
+    store: str
+    """URL of the object store that the master is published to."""
+
+    replica: Path
+    """A replica of the store, for the sync of Redis."""
+
+    listed: str | None = None
+    """URL or file of nasdaqlisted.txt, in place of NASDAQ's."""
+
+    screener: str | None = None
+    """URL or file of the screener's answer, in place of NASDAQ's."""
+
+
+def pipelines() -> list[BatchPipeline]:
+    """Return the pipelines that there are files of; none where the folder is not there.
+
+    Raises:
+        ValueError: a file is not what it should be; the message names it.
+    """
+    folder = Path(os.environ.get("STOCKPIPELINE_BATCHES", "/etc/stockpipeline-batches"))
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(BatchPipeline.model_validate_json(path.read_bytes()))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    return found

@@ -1,0 +1,147 @@
+"""The DAGs in a real Airflow: found without errors, and run from end to end against the stand-ins."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster import side_environments
+from cluster.progress import Progress
+from cluster.settings import REPO, Settings
+from stockpipeline.adapters.history_redis import HistoryStore
+from stockpipeline.market.sessions import session_iso
+from tests.integration.batch.universe import SESSIONS, SYMBOLS, Exchange, collecting, exchange
+
+HERE = Path(__file__).parent
+DAY = session_iso(SESSIONS[-1])
+STEPS = ("collect_symbols", "coverage_gate", "merge_downloads", "compute_indicators", "scan_watchlist",
+         "load_store", "publish_replica")  # fmt: skip
+
+
+class Airflow:
+    """Airflow's environment, with a database and a folder of pipelines of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = Settings.from_environment()
+        self._python = side_environments.ensure(settings, side_environments.AIRFLOW, Progress())
+        self.batches = folder / "batches"
+        self.batches.mkdir()
+        self._variables = {
+            **side_environments.tree_path(settings),
+            "AIRFLOW_HOME": str(folder / "home"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "airflow_dags" / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPO / "airflow_dags" / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+            "STOCKPIPELINE_BATCHES": str(self.batches),
+            "NO_PROXY": "*",
+        }
+        self._call("-m", "airflow", "db", "migrate")
+
+    def script(self, name: str, *words: str) -> list[str]:
+        """Run a script of this folder in it; return the lines it printed."""
+        return self._call(str(HERE / name), *words)
+
+    def run(self, dag: str, configuration: dict[str, Any]) -> dict[str, Any]:
+        """Run a DAG in one process; return the states of the run and of its tasks."""
+        found: dict[str, Any] = json.loads(
+            self.script("airflow_run.py", "run", dag, json.dumps(configuration))[-1]
+        )
+        assert not found["errors"]
+        return found
+
+    def _call(self, *words: str) -> list[str]:
+        done = subprocess.run(
+            [self._python, *words], env=self._variables, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Airflow:
+    return Airflow(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture
+def at() -> Iterator[Exchange]:
+    with exchange() as made:
+        yield made
+
+
+def describe(airflow: Airflow, folder: Path, at: Exchange, name: str, redis: str) -> None:
+    """Write the files of a pipeline whose services are this tree's."""
+    config = collecting(name, redis, at.yahoo.chart_url)
+    (folder / "pipeline.json").write_text(
+        json.dumps(config.model_dump(mode="json", by_alias=True, exclude_none=True))
+    )
+    batch = {
+        "name": name,
+        "exchange": "XNAS",
+        "start": DAY,
+        "batches": 2,
+        "retries": 0,
+        "command": [sys.executable, "-m", "stockpipeline.cli"],
+        "config": str(folder / "pipeline.json"),
+        "lake": str(folder / "lake"),
+        "master": str(folder / "master.duckdb"),
+        "store": f"file://{folder}/store",
+        "replica": str(folder / "replica"),
+        "listed": at.nasdaq.directory_url,
+        "screener": at.nasdaq.screener_url,
+    }
+    (airflow.batches / f"{name}.json").write_text(json.dumps(batch))
+
+
+def test_a_session_goes_from_the_sources_to_redis(
+    airflow: Airflow, at: Exchange, redis: str, tmp_path: Path
+) -> None:
+    describe(airflow, tmp_path, at, "night", redis)
+    listed = json.loads(airflow.script("airflow_run.py", "list")[-1])
+    assert listed["errors"] == {}
+    assert listed["dags"].keys() >= {"night_daily_pipeline", "night_watchlist_sync"}
+    assert listed["dags"]["night_daily_pipeline"]["coverage_gate"] == ["merge_downloads"]
+
+    daily = airflow.run("night_daily_pipeline", {"session": DAY})
+    assert daily["state"] == "success"
+    assert daily["tasks"] == {
+        **{f"{step}[-1]": "success" for step in STEPS},
+        "download_ohlcv[0]": "success",
+        "download_ohlcv[1]": "success",
+    }
+    sync = airflow.run("night_watchlist_sync", {})
+    assert sync["tasks"] == {"pull_replica[-1]": "success", "sync_redis[-1]": "success"}
+    store = HistoryStore(redis, collecting("night", redis, at.yahoo.chart_url).names)
+    assert store.digests().keys() == set(SYMBOLS)
+    assert store.generation() == 1
+
+
+def test_a_night_without_enough_bars_ends_at_the_gate(
+    airflow: Airflow, at: Exchange, redis: str, tmp_path: Path
+) -> None:
+    describe(airflow, tmp_path, at, "poor", redis)
+    for symbol in SYMBOLS[:6]:
+        del at.yahoo.past[symbol].days[SESSIONS[-1]]
+    daily = airflow.run("poor_daily_pipeline", {"session": DAY})
+    assert daily["state"] == "failed"
+    assert daily["tasks"]["coverage_gate[-1]"] == "failed"
+    assert {daily["tasks"][f"{step}[-1]"] for step in STEPS[2:]} == {"upstream_failed"}
+    assert not (tmp_path / "master.duckdb").exists()
+
+
+def test_runs_follow_the_sessions_of_the_exchange(airflow: Airflow) -> None:
+    lines = [
+        json.loads(line) for line in airflow.script("airflow_timetable.py") if line.startswith(("[", '"'))
+    ]
+    assert lines == [
+        ["2024-11-27T14:30:00+00:00", "2024-11-27T21:00:00+00:00", "2024-11-27T23:00:00+00:00"],
+        ["2024-11-29T14:30:00+00:00", "2024-11-29T18:00:00+00:00", "2024-11-29T20:00:00+00:00"],
+        ["2024-12-02T14:30:00+00:00", "2024-12-02T21:00:00+00:00", "2024-12-02T23:00:00+00:00"],
+        "2024-11-29T14:30:00+00:00",
+    ]
