@@ -36,6 +36,7 @@ from stockpipeline_operator.reconcile.base import Base
 from stockpipeline_operator.reconcile.contents import Revisions
 from stockpipeline_operator.reconcile.corrections import Corrections, utc_now
 from stockpipeline_operator.reconcile.events import Events
+from stockpipeline_operator.reconcile.inventory import Inventory
 from stockpipeline_operator.reconcile.reconciler import Key, Reconciler
 from stockpipeline_operator.reconcile.work import Tools
 from stockpipeline_operator.settings import Settings, SettingsError
@@ -84,12 +85,14 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     queue: WorkQueue[Key] = WorkQueue()
     feed = FeedProbe(readings.read, queue.add, utc_now)
     replica_probe = replicas.ReplicaProbe(replicas.read, queue.add)
+    inventory = Inventory(client, releases)
     tools = Tools(
         client,
         releases,
         KafkaTopics(),
         Events(client),
         metrics,
+        inventory,
         Revisions(releases),
         Corrections(),
         Attempts(),
@@ -105,7 +108,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     )
     workers = Workers(settings.workers, queue, reconciler.reconcile, metrics, heartbeat)
     resync = Resync(client, queue, readiness, settings.namespaces, settings.resync_seconds)
-    owned = OwnedWatch(client, queue, settings.namespaces, missed=resync.now)
+    owned = OwnedWatch(client, queue, settings.namespaces, changed=inventory.forget, missed=resync.now)
 
     def looked(trouble: str | None) -> None:
         if trouble is not None:
@@ -128,6 +131,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
             return 0
         metrics.watch_age.set_function(owned.silent_seconds)
         owned.start(_WATCH_PATIENCE_SECONDS)
+        inventory.fill(settings.namespaces)
         workers.start()
         resync.start()
         feed.start()

@@ -30,17 +30,20 @@ _GATHER_SECONDS = 0.3
 
 
 class OwnedWatch:
-    """Puts the pipeline of every owned object that changes into the queue."""
+    """Puts the pipeline of every owned object that changes into the queue; `changed` is told of it before."""
 
     def __init__(
         self,
         client: KubeClient,
         queue: WorkQueue[Key],
         namespaces: Sequence[str],
+        *,
+        changed: Callable[[Key], None],
         missed: Callable[[], None],
     ) -> None:
         self._client = client
         self._queue = queue
+        self._changed = changed
         self._missed = missed
         self._stop = threading.Event()
         self._watches = [
@@ -105,6 +108,7 @@ class OwnedWatch:
             watch.version, watch.heard = metadata["resourceVersion"], time.monotonic()
             if event["type"] != "BOOKMARK":
                 key = (metadata["namespace"], metadata["labels"][PIPELINE_LABEL])
+                self._changed(key)
                 self._queue.add_after(key, _GATHER_SECONDS)
 
 

@@ -1,7 +1,8 @@
 """Looks at the Helm releases of pipelines and changes them. What goes wrong is a `HelmFailure`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import helm_python
 
@@ -54,7 +55,18 @@ class HelmReleases:
     def history(self, namespace: str, name: str) -> tuple[Release, ...]:
         """The revisions that are kept, oldest first, whatever their status."""
         secrets = self._client.list(SECRET.path(namespace), storage.selector(name), metadata_only=True)
-        return tuple(sorted(map(_revision, secrets), key=lambda release: release.revision))
+        return _in_order(map(_revision, secrets))
+
+    def histories(self, namespace: str) -> dict[str, tuple[Release, ...]]:
+        """The same of every release in the namespace, by name; without those that cannot be read."""
+        found: defaultdict[str, list[Object]] = defaultdict(list)
+        for secret in self._client.list(SECRET.path(namespace), storage.SELECTOR, metadata_only=True):
+            found[secret["metadata"]["labels"].get("name", "")].append(secret)
+        histories = {}
+        for name, secrets in found.items():
+            with suppress(KeyError, ValueError):  # somebody's own idea of a release
+                histories[name] = _in_order(map(_revision, secrets))
+        return histories
 
     def manifest(self, namespace: str, release: Release) -> str:
         """The objects of a revision, as YAML documents; raises what `stored` does."""
@@ -123,6 +135,10 @@ def _failures() -> Iterator[None]:
         raise FieldConflict(str(error)) from error
     except (ApiError, helm_python.HelmError) as error:
         raise HelmFailure(str(error)) from error
+
+
+def _in_order(revisions: Iterable[Release]) -> tuple[Release, ...]:
+    return tuple(sorted(revisions, key=lambda release: release.revision))
 
 
 def _revision(secret: Object) -> Release:

@@ -9,11 +9,13 @@ import json
 from typing import Any
 
 Object = dict[str, Any]
+# The Secrets of every release.
+SELECTOR = "owner=helm"
 
 
 def selector(release: str) -> str:
     """Selects the Secrets of a release; their labels say revision and status."""
-    return f"owner=helm,name={release}"
+    return f"{SELECTOR},name={release}"
 
 
 def secret_name(release: str, revision: int) -> str:

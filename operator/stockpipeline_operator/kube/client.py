@@ -94,15 +94,22 @@ class KubeClient:
             return None
 
     def list(
-        self, path: str, label_selector: str | None = None, *, metadata_only: bool = False
+        self,
+        path: str,
+        label_selector: str | None = None,
+        *,
+        metadata_only: bool = False,
+        page: int = _PAGE,
     ) -> Iterator[Object]:
-        """The objects of a collection, fetched in pages."""
-        query = _selecting(label_selector) | {"limit": str(_PAGE)}
+        """The objects of a collection, fetched in pages of so many."""
+        query = _selecting(label_selector) | {"limit": str(page)}
         while True:
-            page = self._request("GET", path, query=query, accept=_METADATA_LIST if metadata_only else _JSON)
+            answer = self._request(
+                "GET", path, query=query, accept=_METADATA_LIST if metadata_only else _JSON
+            )
             # An empty list of metadata has no list at all.
-            yield from page["items"] or ()
-            token = page["metadata"].get("continue")
+            yield from answer["items"] or ()
+            token = answer["metadata"].get("continue")
             if not token:
                 return
             query["continue"] = token

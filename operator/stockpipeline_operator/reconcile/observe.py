@@ -1,17 +1,18 @@
 """Looks at what a pipeline has become in Kubernetes and Kafka."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from stockpipeline_operator.helm.releases import HelmFailure, HelmReleases, field_manager
 from stockpipeline_operator.kafka_topics import KafkaTopics, KafkaUnreachable
 from stockpipeline_operator.kube.client import ApiError, KubeClient, Object
-from stockpipeline_operator.kube.resources import POD, owned_type, pipeline_selector
+from stockpipeline_operator.kube.resources import OWNED, POD, owned_type, pipeline_selector
 from stockpipeline_operator.reconcile import pod_troubles
 from stockpipeline_operator.reconcile.adopt import marked
 from stockpipeline_operator.reconcile.attempts import Attempts
 from stockpipeline_operator.reconcile.contents import Contents, Part, Revisions
 from stockpipeline_operator.reconcile.corrections import Corrections
+from stockpipeline_operator.reconcile.inventory import Inventory
 from stockpipeline_operator.reconcile.ownership import Path, describe, lost_fields, owned_fields, owners
 from stockpipeline_operator.reconcile.pipeline import Pipeline
 from stockpipeline_operator.reconcile.pod_troubles import progress
@@ -28,6 +29,9 @@ from stockpipeline_operator.reconcile.state import (
 )
 
 _MOST_FIELDS_NAMED = 5
+_LISTED = frozenset(resource.kind for resource in OWNED)
+# An object of the pipeline as it was listed, or None.
+Listed = Callable[[ObjectRef], Object | None]
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Observer:
     client: KubeClient
     releases: HelmReleases
     kafka: KafkaTopics
+    inventory: Inventory
     revisions: Revisions
     corrections: Corrections
     attempts: Attempts
@@ -53,11 +58,19 @@ class Observer:
                 if not give_up:
                     raise
                 return Observed(unseen=str(error), cleaned=cleaned)
+        listed = self.inventory.take(pipeline.key)
+        if listed is not None:
+            seen = self._observed(pipeline, listed.history, listed.get)
+            if _all_is_well(seen):
+                return seen
         history = self.releases.history(pipeline.namespace, pipeline.name)
+        return self._observed(pipeline, history, None)
+
+    def _observed(self, pipeline: Pipeline, history: Sequence[Release], listed: Listed | None) -> Observed:
         release = history[-1] if history else None
         if release is None:
             return Observed(topics=self._topics(pipeline))
-        owned = self._owned(pipeline, release)
+        owned = self._owned(pipeline, release, listed)
         return replace(
             owned,
             release=release,
@@ -85,7 +98,7 @@ class Observer:
         troubles = pod_troubles.describe(self.pods(pipeline))
         return "; ".join(progress(one, troubles) for one in stuck) + ", and its progress deadline has passed"
 
-    def _owned(self, pipeline: Pipeline, release: Release) -> Observed:
+    def _owned(self, pipeline: Pipeline, release: Release, listed: Listed | None) -> Observed:
         if not release.ours or release.status is not ReleaseStatus.DEPLOYED:
             return Observed()
         contents = self.revisions.contents(pipeline.namespace, release)
@@ -93,8 +106,11 @@ class Observer:
         contests: list[Contest] = []
         workloads: list[Workload] = []
         for part in contents.parts:
-            path = owned_type(part.ref.kind).path(pipeline.namespace, part.ref.name)
-            found = self.client.get(path, metadata_only=not part.workload)
+            if listed is not None and part.ref.kind in _LISTED:
+                found = listed(part.ref)
+            else:
+                path = owned_type(part.ref.kind).path(pipeline.namespace, part.ref.name)
+                found = self.client.get(path, metadata_only=not part.workload)
             if found is not None and part.workload:
                 workloads.append(workload(found, part))
             drift = self._drift(pipeline, release, contents, part, found)
@@ -144,6 +160,17 @@ class Observer:
         return compare_topics(
             tuple(pipeline.names.topics.values()), pipeline.config.spec.kafka.partitions, partitions
         )
+
+
+def _all_is_well(observed: Observed) -> bool:
+    release = observed.release
+    return (
+        release is not None
+        and release.status is ReleaseStatus.DEPLOYED
+        and not observed.drifts
+        and not observed.contests
+        and all(one.done for one in observed.workloads)
+    )
 
 
 def last_good(history: Iterable[Release], digest: str | None) -> Release | None:

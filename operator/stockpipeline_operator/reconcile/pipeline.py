@@ -2,6 +2,7 @@
 
 import datetime
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 from pydantic import ValidationError
@@ -114,7 +115,7 @@ class Pipeline:
             self.generation,
         )
 
-    @property
+    @cached_property
     def reported(self) -> StockPipelineStatus:
         """The status that the resource has; empty where it has none, or one that another version wrote."""
         try:

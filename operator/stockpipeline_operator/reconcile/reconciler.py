@@ -76,7 +76,13 @@ class Reconciler:
         self._chooser = Chooser(tools.releases)
         self._planner = Planner(tools.client, tools.revisions)
         self._observer = Observer(
-            tools.client, tools.releases, tools.kafka, tools.revisions, tools.corrections, tools.attempts
+            tools.client,
+            tools.releases,
+            tools.kafka,
+            tools.inventory,
+            tools.revisions,
+            tools.corrections,
+            tools.attempts,
         )
         self._conditions: dict[Key, dict[str, str]] = {}
         self._lock = threading.Lock()

@@ -15,6 +15,7 @@ from stockpipeline_operator.reconcile.attempts import Attempts
 from stockpipeline_operator.reconcile.contents import Revisions
 from stockpipeline_operator.reconcile.corrections import Corrections, utc_now
 from stockpipeline_operator.reconcile.events import Events
+from stockpipeline_operator.reconcile.inventory import Inventory
 from stockpipeline_operator.reconcile.pipeline import Pipeline
 from stockpipeline_operator.reconcile.state import Cleanup, Desired, Observed
 
@@ -28,6 +29,7 @@ class Tools:
     kafka: KafkaTopics
     events: Events
     metrics: OperatorMetrics
+    inventory: Inventory
     revisions: Revisions
     corrections: Corrections
     attempts: Attempts

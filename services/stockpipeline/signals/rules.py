@@ -5,6 +5,7 @@ Nothing here needs TA-Lib or numpy: the operator calls ``check`` when a resource
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import cast
 
@@ -20,6 +21,10 @@ Condition = Callable[[Sequence[float], Sequence[Sequence[float]]], bool]
 Raises ``ZeroDivisionError`` where the expression divides by zero.
 """
 
+Places = tuple[tuple[str, int], ...]
+"""Names and their positions in a vector."""
+
+_KEPT = 1024
 BUILTINS = {"__builtins__": {"abs": abs, "min": min, "max": max}}
 
 
@@ -55,8 +60,9 @@ class CompiledRule:
 
 def compile_rule(rule: Rule, slots: Mapping[str, int]) -> CompiledRule:
     """Return the rule over vectors with these positions; raise ``RuleError``, naming rule and field."""
-    when = _translate(rule, "when", rule.when, slots)
-    rearm = _translate(rule, "rearm", rule.rearm or f"not ({rule.when})", slots)
+    places = tuple(slots.items())
+    when = _translate(rule, "when", rule.when, places)
+    rearm = _translate(rule, "rearm", rule.rearm or f"not ({rule.when})", places)
     reads = when.reads | rearm.reads
     read_slots = {read.slot for read in reads}
     meaning = "\0".join((rule.name, rule.side, rule.when, rule.rearm or "", str(rule.cooldown_bars)))
@@ -66,8 +72,8 @@ def compile_rule(rule: Rule, slots: Mapping[str, int]) -> CompiledRule:
         cooldown_bars=rule.cooldown_bars,
         strength=None if rule.strength == 1 else rule.strength,
         sessions=None if rule.sessions is None else frozenset(rule.sessions),
-        when=_compile(when),
-        rearm=_compile(rearm),
+        when=_compiled(when.source),
+        rearm=_compiled(rearm.source),
         when_source=when.source,
         rearm_source=rearm.source,
         reads=reads,
@@ -83,9 +89,9 @@ def check(indicators: Iterable[Indicator], rules: Iterable[Rule]) -> None:
         compile_rule(rule, slots)
 
 
-def _translate(rule: Rule, field: str, text: str, slots: Mapping[str, int]) -> Translation:
+def _translate(rule: Rule, field: str, text: str, places: Places) -> Translation:
     try:
-        translation = translate(text, slots)
+        translation = _translated(text, places)
         if translation.kind is not Kind.CONDITION:
             raise RuleError(f"expected a condition such as {text.strip()} > 0, this is a number", 1)
     except RuleError as error:
@@ -93,6 +99,13 @@ def _translate(rule: Rule, field: str, text: str, slots: Mapping[str, int]) -> T
     return translation
 
 
-def _compile(translation: Translation) -> Condition:
+# The operator checks the rules of all its pipelines at each look, and they are mostly the same ones.
+@lru_cache(_KEPT)
+def _translated(text: str, places: Places) -> Translation:
+    return translate(text, dict(places))
+
+
+@lru_cache(_KEPT)
+def _compiled(source: str) -> Condition:
     # The source is the translator's own; of what the user wrote, only finite numbers are in it.
-    return cast(Condition, eval(f"lambda now, past: {translation.source}", BUILTINS))  # noqa: S307
+    return cast(Condition, eval(f"lambda now, past: {source}", BUILTINS))  # noqa: S307

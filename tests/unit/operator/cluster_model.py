@@ -31,6 +31,7 @@ from stockpipeline_operator.reconcile.attempts import Attempts
 from stockpipeline_operator.reconcile.base import Base
 from stockpipeline_operator.reconcile.contents import Revisions
 from stockpipeline_operator.reconcile.corrections import Corrections
+from stockpipeline_operator.reconcile.inventory import Inventory
 from stockpipeline_operator.reconcile.state import Release, ReleaseStatus
 from stockpipeline_operator.reconcile.work import Tools
 from stockpipeline_operator.settings import Settings
@@ -42,6 +43,7 @@ PLACES = {
     "Deployment": "/apis/apps/v1/namespaces/default/deployments",
     "ConfigMap": "/api/v1/namespaces/default/configmaps",
 }
+COLLECTIONS = {kind: place.replace("/namespaces/default", "") for kind, place in PLACES.items()}
 NOT_APPLIED = {"apiVersion", "kind", "managedFields", "name", "namespace", "status", "resourceVersion"}
 COMPONENTS = ("producer", "detector")
 
@@ -115,12 +117,14 @@ class World:
         """The adapters of a new process."""
         client, metrics = Client(self), OperatorMetrics(CollectorRegistry())
         releases = Releases(self)
+        inventory = Inventory(client, releases, lambda: self.time.timestamp())  # type: ignore[arg-type]
         return Tools(
             client=client,  # type: ignore[arg-type]
             releases=releases,  # type: ignore[arg-type]
             kafka=Kafka(self),  # type: ignore[arg-type]
             events=Events(self),  # type: ignore[arg-type]
             metrics=metrics,
+            inventory=inventory,
             revisions=Revisions(releases),  # type: ignore[arg-type]
             corrections=Corrections(lambda: self.time),
             attempts=Attempts(lambda: self.time.timestamp()),
@@ -178,9 +182,11 @@ class Client:
             )
         return copy.deepcopy(self._world.objects.get(path))
 
-    def list(self, *_: Any, **__: Any) -> Iterator[Object]:
+    def list(self, path: str, *_: Any, **__: Any) -> Iterator[Object]:
+        """Of what lists are asked for, only the owned objects of all namespaces are there."""
         self._world.act()
-        return iter(())
+        kind = next((kind for kind, place in COLLECTIONS.items() if place == path), None)
+        return iter([copy.deepcopy(one) for one in self._world.owned() if one["kind"] == kind])
 
     def replace(self, path: str, body: Object) -> Object:
         self._world.act()
@@ -310,6 +316,9 @@ class Releases:
             )
             for one in self._world.revisions
         )
+
+    def histories(self, namespace: str) -> dict[str, tuple[Release, ...]]:
+        return {"demo": self.history(namespace, "demo")}
 
     def stored(self, _: str, release: Release) -> Object:
         found = next(one for one in self._world.revisions if one["uid"] == release.uid)

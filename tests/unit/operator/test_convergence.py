@@ -76,7 +76,17 @@ class Process:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.reconciler = Reconciler(world.base(SETTINGS), world.tools())
+        self.start()
+
+    def start(self) -> None:
+        """Nothing is known of what was before."""
+        self._tools = self._world.tools()
+        self._tools.inventory.fill(())
+        self.reconciler = Reconciler(self._world.base(SETTINGS), self._tools)
+
+    def hear(self) -> None:
+        """The watch tells that something of the pipeline has changed."""
+        self._tools.inventory.forget(KEY)
 
     def look(self) -> bool:
         """One pass; False if the process was killed in it."""
@@ -85,7 +95,7 @@ class Process:
         except Retry:
             pass
         except Killed:
-            self.reconciler = Reconciler(self._world.base(SETTINGS), self._world.tools())
+            self.start()
             return False
         return True
 
@@ -140,20 +150,28 @@ class Pipelines(RuleBasedStateMachine):
     def somebody_deletes_an_object(self, data: st.DataObject) -> None:
         path = data.draw(st.sampled_from([path_of(one) for one in self.world.owned()]))
         del self.world.objects[path]
+        self.process.hear()
 
     @precondition(lambda self: self.world.owned())
     @rule(data=st.data())
     def somebody_edits_an_object(self, data: st.DataObject) -> None:
         found = data.draw(st.sampled_from(self.world.owned()))
         edit(self.world, found, "kubectl-edit")
+        self.process.hear()
+
+    @rule()
+    def the_operator_starts_anew(self) -> None:
+        self.process.start()
 
     @rule()
     def kubernetes_rolls_out(self) -> None:
         roll_out(self.world)
+        self.process.hear()
 
     @rule(component=st.sampled_from(COMPONENTS))
     def kubernetes_gives_up(self, component: str) -> None:
         give_up(self.world, component)
+        self.process.hear()
 
     @rule(away=st.booleans())
     def kafka_goes_or_comes(self, away: bool) -> None:
@@ -221,6 +239,7 @@ def settle(world: World, process: Process) -> None:
         for _ in range(2):
             process.look()
             roll_out(world)
+            process.hear()
 
 
 def check(world: World) -> None:

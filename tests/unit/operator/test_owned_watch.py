@@ -122,10 +122,12 @@ def test_it_goes_on_after_a_bookmark_and_asks_for_everything_after_a_gap(
         [event("DELETED", 8, "second")],
     )
     with serving(*script) as (server, client):
-        owned = OwnedWatch(client, queue, (), missed.set)
+        changed: list[tuple[str, str]] = []
+        owned = OwnedWatch(client, queue, (), changed=changed.append, missed=missed.set)
         owned.start(patience=30)
         assert queue.get() == ("default", "first")
         assert queue.get() == ("default", "second")
+        assert changed == [("default", "first"), ("default", "second")]
         assert missed.is_set(), "what happened in the gap is not known"
         assert server.watched_from[:3] == ["1", "7", "1"]
         assert owned.silent_seconds() < 60
