@@ -19,6 +19,7 @@ from stockpipeline.market.corporate_actions import CorporateAction, Rescaling
 from stockpipeline.market.periods import Periods
 from stockpipeline.market.ticks import MAX_EVENT_TIME_MS, MAX_PRICE, MAX_VOLUME, MarketSession, Tick
 from stockpipeline.signals.outcome import IndicatorValue, Outcome, Readiness, TickResult
+from stockpipeline.signals.reading import readings
 from stockpipeline.signals.rules import compile_rule
 from stockpipeline.signals.state import Restored, StateRecord
 from stockpipeline.signals.symbol import SymbolDetector
@@ -51,13 +52,12 @@ class Detector:
         self._plan = Plan(indicators)
         compiled = [compile_rule(rule, self._plan.slots) for rule in rules]
         # Only regular sessions make bars, so a rule that does not look at them has nothing to look at.
-        self._rules = tuple(
-            rule for rule in compiled if rule.sessions is None or MarketSession.REGULAR in rule.sessions
-        )
+        rules = [rule for rule in compiled if rule.sessions is None or MarketSession.REGULAR in rule.sessions]
+        self._readings = readings(self._plan, rules)
         self._periods = Periods(calendar, minutes)
         self.daily = minutes is None
         """Whether bars are sessions; the packaged bars, and those of files, are history of such bars only."""
-        self._programs = Programs(self._rules, self._plan.width)
+        self._programs = Programs(self._readings, self._plan.width)
         self._symbols: dict[str, SymbolDetector] = {}
         self.generation = 0
         """Grows whenever symbols come or go."""
@@ -81,7 +81,7 @@ class Detector:
         """Begin, or begin anew, with a symbol at its history; an empty one fills up with the ticks' bars."""
         self.generation += 1
         self._symbols[symbol] = SymbolDetector(
-            self._pipeline, symbol, self._plan, self._rules, self._periods, history, self._programs
+            self._pipeline, symbol, self._plan, self._readings, self._periods, history, self._programs
         )
 
     def restore(self, symbol: str, records: Mapping[str, bytes]) -> Restored:

@@ -9,9 +9,9 @@ from stockpipeline.indicators.engine import IndicatorEngine, Plan, Vector
 from stockpipeline.market.bars import Bar, BarSeries
 from stockpipeline.signals.latch import Latch
 from stockpipeline.signals.outcome import IndicatorValue
+from stockpipeline.signals.reading import Reading
 from stockpipeline.signals.rules import CompiledRule
 from stockpipeline.signals.state import StoredLatch
-from stockpipeline.signals.syntax import Read
 from stockpipeline.signals.tape import Tape
 from stockpipeline.signals.watch import Watch
 
@@ -32,14 +32,13 @@ its confidence. A plain tuple: Python unpacks that several times faster than a n
 class Evaluator:
     """Indicators and latches of one symbol, on its closed bars."""
 
-    def __init__(
-        self, plan: Plan, rules: Sequence[CompiledRule], bars: BarSeries, watch: Watch | None
-    ) -> None:
+    def __init__(self, plan: Plan, readings: Sequence[Reading], bars: BarSeries, watch: Watch | None) -> None:
         self._plan = plan
         self._watch = watch
         self._watched = False
-        self._keep = max((rule.bars_back for rule in rules), default=0)
-        self._latches = [Latch(rule) for rule in rules]
+        self._keep = max((reading.rule.bars_back for reading in readings), default=0)
+        self._readings = readings
+        self._latches = [Latch(reading.rule) for reading in readings]
         self._evaluations: list[_Evaluation] = []
         self.open(bars)
 
@@ -82,7 +81,7 @@ class Evaluator:
         """Evaluate all rules on the forming bar; return those that fire, None for the usual none of them."""
         firings = self._firings(tape) if self._evaluations else None
         if self._watch is not None and not self._watched:
-            self._watch.update(((latch, slots) for latch, slots, _ in self._evaluations), self._engine)
+            self._watch.update([latch for latch, _, _ in self._evaluations], self._engine)
             self._watched = True
         return firings
 
@@ -122,24 +121,14 @@ class Evaluator:
         """Find the rules that can be evaluated until the next closed bar: those whose values are known."""
         self._unwatch()
         self._evaluations = []
-        for latch in self._latches:
-            reads = latch.rule.reads
-            owners = {self._plan.owners[read.slot] for read in reads} - {None}
-            confidence = min(
-                (self._engine.confidences[owner] for owner in owners if owner is not None), default=1.0
-            )
-            if confidence < CONVERGED or not all(self._known(read) for read in reads if read.bars_back):
-                continue
-            slots = tuple(read.slot for read in reads if not read.bars_back)
-            self._evaluations.append((latch, slots, round(confidence, 6)))
+        confidences, past = self._engine.confidences, self._engine.past
+        for latch, reading in zip(self._latches, self._readings, strict=True):
+            confidence = min([confidences[index] for index in reading.computations], default=1.0)
+            if confidence >= CONVERGED and reading.is_known(past):
+                self._evaluations.append((latch, reading.now, round(confidence, 6)))
 
     def _unwatch(self) -> None:
         """Have every tick come here until the next one is evaluated: what is watched has changed."""
         self._watched = False
         if self._watch is not None:
             self._watch.rest()
-
-    def _known(self, read: Read) -> bool:
-        """Whether a value of a closed bar is known."""
-        past = self._engine.past
-        return len(past) >= read.bars_back and isfinite(past[read.bars_back - 1][read.slot])

@@ -18,7 +18,7 @@ from stockpipeline.market.ticks import MarketSession, Tick
 from stockpipeline.signals.closed import ClosedBars
 from stockpipeline.signals.evaluation import Evaluator, Firing
 from stockpipeline.signals.outcome import IndicatorValue, Outcome, Readiness, TickResult
-from stockpipeline.signals.rules import CompiledRule
+from stockpipeline.signals.reading import Reading
 from stockpipeline.signals.signal import Signal, signal_id
 from stockpipeline.signals.state import (
     VERSION,
@@ -54,7 +54,7 @@ class SymbolDetector:
         pipeline: str,
         symbol: str,
         plan: Plan,
-        rules: Sequence[CompiledRule],
+        readings: Sequence[Reading],
         periods: Periods,
         history: BarSeries,
         programs: Programs,
@@ -68,8 +68,8 @@ class SymbolDetector:
         window = max(_FEWEST_KEPT_BARS, _KEPT_WARM_UPS * plan.minimum_bars)
         self._closed = ClosedBars(history, None if periods.minutes is None else window)
         self._tape = Tape()
-        self._watch = Watch(symbol, self._tape, plan, programs)
-        self._evaluator = Evaluator(plan, rules, history, self._watch)
+        self._watch = Watch(symbol, self._tape, programs)
+        self._evaluator = Evaluator(plan, readings, history, self._watch)
 
     @property
     def lane(self) -> Lane:

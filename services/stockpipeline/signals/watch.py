@@ -9,89 +9,117 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from stockpipeline.indicators.engine import IndicatorEngine, Plan, Vector
+from stockpipeline.indicators.engine import IndicatorEngine, Vector
 from stockpipeline.signals.latch import Latch
 from stockpipeline.signals.program import compile_closed_terms, compile_program, shared_in, shared_terms
-from stockpipeline.signals.rules import CompiledRule
+from stockpipeline.signals.reading import Reading
 from stockpipeline.signals.tape import Tape
 from stockpipeline_native import Lane, Program
+
+_MOST_KEPT = 4096
 
 
 class _Condition(NamedTuple):
     """One condition of a rule for the native path."""
 
+    number: int
     program: Program | None
     terms: tuple[int, ...]
     """The shared terms that it reads."""
+    computations: tuple[int, ...]
+    """The computations whose values on the forming bar its rule reads."""
     possible: Callable[[Sequence[Vector]], bool]
     """Vectors of closed bars → whether it can hold before the next one."""
 
 
-class _RulePrograms(NamedTuple):
-    when: _Condition
-    rearm: _Condition
+class _Together(NamedTuple):
+    """Conditions that are watched together, and what they read."""
+
+    programs: tuple[Program, ...]
+    computations: tuple[int, ...]
+    terms: tuple[tuple[Program, int], ...]
 
 
 class Programs:
     """The conditions of a pipeline's rules for the native path, over vectors of ``width`` values."""
 
-    def __init__(self, rules: Sequence[CompiledRule], width: int) -> None:
+    def __init__(self, readings: Sequence[Reading], width: int) -> None:
+        rules = [reading.rule for reading in readings]
         sources = [source for rule in rules for source in (rule.when_source, rule.rearm_source)]
         shared = [(term, compile_program(term, width)) for term in shared_terms(sources)]
         self._shared = [(term, program) for term, program in shared if program is not None]
         self._width = width
         self.room = width + len(self._shared)
         """The length of a vector with the shared terms behind it."""
-        self.terms = [(program, width + index) for index, (_, program) in enumerate(self._shared)]
-        """Each shared term's program and where its value goes."""
-        self.of_rule = {
-            rule.fingerprint: _RulePrograms(
-                self._condition(rule.when_source), self._condition(rule.rearm_source)
-            )
-            for rule in rules
-        }
-        """By the rule's fingerprint."""
+        self._terms = [(program, width + index) for index, (_, program) in enumerate(self._shared)]
+        self._conditions: list[_Condition] = []
+        self.when: dict[str, _Condition] = {}
+        """What an armed latch waits for, by its rule's fingerprint."""
+        self.rearm: dict[str, _Condition] = {}
+        """What a disarmed latch waits for, by its rule's fingerprint."""
+        for reading in readings:
+            self.when[reading.rule.fingerprint] = self._add(reading.rule.when_source, reading)
+            self.rearm[reading.rule.fingerprint] = self._add(reading.rule.rearm_source, reading)
+        self._together: dict[tuple[int, ...], _Together] = {}
 
-    def _condition(self, source: str) -> _Condition:
+    def _add(self, source: str, reading: Reading) -> _Condition:
         shared = [term for term, _ in self._shared]
-        used = shared_in(source, shared)
-        return _Condition(compile_program(source, self._width, shared), used, compile_closed_terms(source))
+        condition = _Condition(
+            len(self._conditions),
+            compile_program(source, self._width, shared),
+            shared_in(source, shared),
+            reading.computations_now,
+            compile_closed_terms(source),
+        )
+        self._conditions.append(condition)
+        return condition
+
+    def together(self, numbers: tuple[int, ...]) -> _Together:
+        """Return what watches the conditions with these numbers, all of which have a program.
+
+        Symbols wait for the same few sets of conditions again and again, so those are kept.
+        """
+        found = self._together.get(numbers)
+        if found is None:
+            if len(self._together) == _MOST_KEPT:
+                self._together.clear()
+            conditions = [self._conditions[number] for number in numbers]
+            found = self._together[numbers] = _Together(
+                tuple([condition.program for condition in conditions if condition.program is not None]),
+                tuple(_union(condition.computations for condition in conditions)),
+                tuple([self._terms[index] for index in _union(one.terms for one in conditions)]),
+            )
+        return found
 
 
 class Watch:
     """Keeps the lane of one symbol in step with its indicators and latches."""
 
-    def __init__(self, symbol: str, tape: Tape, plan: Plan, programs: Programs) -> None:
+    def __init__(self, symbol: str, tape: Tape, programs: Programs) -> None:
         self.lane = Lane(symbol, tape)
-        self._plan = plan
         self._programs = programs
 
     def rest(self) -> None:
         """Leave every tick to Python: something has changed."""
         self.lane.rest()
 
-    def update(self, latches: Iterable[tuple[Latch, Sequence[int]]], engine: IndicatorEngine) -> None:
-        """Watch these latches, with the positions that their rules read of the forming bar."""
-        programs: list[Program] = []
-        owners: set[int] = set()
-        used: set[int] = set()
-        for latch, slots in latches:
+    def update(self, latches: Iterable[Latch], engine: IndicatorEngine) -> None:
+        """Watch these latches."""
+        when, rearm, past = self._programs.when, self._programs.rearm, engine.past
+        numbers: list[int] = []
+        for latch in latches:
             if latch.is_blocked:
                 continue
-            both = self._programs.of_rule[latch.rule.fingerprint]
-            condition = both.when if latch.armed else both.rearm
+            condition = (when if latch.armed else rearm)[latch.rule.fingerprint]
             if condition.program is None:
                 return
-            if not _is_possible(condition, engine.past):
-                continue
-            programs.append(condition.program)
-            used.update(condition.terms)
-            owners.update(owner for slot in slots if (owner := self._plan.owners[slot]) is not None)
-        columns = [engine.native_column(owner) for owner in sorted(owners)]
+            if _is_possible(condition, past):
+                numbers.append(condition.number)
+        programs, computations, terms = self._programs.together(tuple(numbers))
+        columns = [engine.native_column(index) for index in computations]
         if all(columns):
-            past = array("d", chain.from_iterable(engine.past)).tobytes()
-            terms = tuple(self._programs.terms[index] for index in sorted(used))
-            self.lane.watch(tuple(programs), tuple(filter(None, columns)), past, terms)
+            vectors = array("d", chain.from_iterable(past)).tobytes()
+            self.lane.watch(programs, tuple(filter(None, columns)), vectors, terms)
 
 
 def _is_possible(condition: _Condition, past: Sequence[Vector]) -> bool:
@@ -99,3 +127,7 @@ def _is_possible(condition: _Condition, past: Sequence[Vector]) -> bool:
         return condition.possible(past)
     except ZeroDivisionError:
         return False
+
+
+def _union(sets: Iterable[Iterable[int]]) -> list[int]:
+    return sorted(set(chain.from_iterable(sets)))

@@ -29,6 +29,7 @@ from stockpipeline.market.bars import Bar, BarSeries
 from stockpipeline.market.corporate_actions import CorporateAction
 from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.signals.evaluation import Evaluator
+from stockpipeline.signals.reading import readings
 from stockpipeline.signals.rules import compile_rule
 from stockpipeline.signals.tape import Tape
 
@@ -51,7 +52,7 @@ def detected(series: BarSeries, end: int) -> set[str]:
     """The rules that the detector would fire on a tick that makes bar ``end`` what it was at its close."""
     plan = Plan(SCAN_INDICATORS)
     rules = [compile_rule(rule, plan.slots) for rule in SCAN_RULES]
-    evaluator = Evaluator(plan, rules, series[:end], None)
+    evaluator = Evaluator(plan, readings(plan, rules), series[:end], None)
     bar = series.bar(end)
     tape = Tape()
     tape.open, tape.high, tape.low, tape.close, tape.volume = (
