@@ -1,6 +1,5 @@
 """The detector's main loop: read, detect, commit."""
 
-import gc
 import time
 
 import structlog
@@ -9,6 +8,7 @@ from confluent_kafka import Message
 from stockpipeline.adapters.kafka_client import DRAIN_MESSAGES
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
+from stockpipeline.detector import collector
 from stockpipeline.detector.assignment import Assignment
 from stockpipeline.detector.closing import LiveClosing, NoClosing
 from stockpipeline.detector.delivery import Delivery
@@ -150,10 +150,7 @@ class DetectorLoop:
             return
         reason = self._restorer.restore_pending()
         if reason is None:
-            # What was restored stays: the collector, which would stop ticks to look through all of it again
-            # and again, need not know it.
-            gc.collect()
-            gc.freeze()
+            collector.settle()
             self._readiness.fine("state")
         else:
             self._readiness.waiting("state", reason)

@@ -13,6 +13,7 @@ from stockpipeline.adapters.kafka_reader import TopicReader
 from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
 from stockpipeline.adapters.kafka_transactions import TransactionalProducer
 from stockpipeline.api import Guarantee, PipelineConfig, Topic, duration
+from stockpipeline.detector import collector
 from stockpipeline.detector.assignment import Assignment
 from stockpipeline.detector.closing import LiveClosing, NoClosing
 from stockpipeline.detector.delivery import Delivery
@@ -44,6 +45,8 @@ def run(config: PipelineConfig, shutdown: Shutdown) -> int:
     Raises:
         IndicatorError, RuleError: an indicator or a rule of the configuration cannot be computed.
     """
+    # What was imported stays.
+    collector.settle()
     # First of all, because it is what a person can get wrong.
     calendar = SessionCalendar(config.spec.universe.exchange)
     detector = detector_of(config, calendar)
