@@ -78,6 +78,8 @@ class ClosedBars:
 
     def changes(self, symbol: str) -> list[StateRecord]:
         """Return the records to store: new bars, and which ones are not needed any more."""
+        if not self._unstored and not self._forgotten:
+            return []
         new, self._unstored = self._unstored, []
         old, self._forgotten = self._forgotten, []
         forgotten = {bar.session for bar in old}

@@ -39,6 +39,7 @@ class Evaluator:
         self._keep = max((reading.rule.bars_back for reading in readings), default=0)
         self._readings = readings
         self._latches = [Latch(reading.rule) for reading in readings]
+        self._stored: list[StoredLatch] | None = None
         self._evaluations: list[_Evaluation] = []
         self.open(bars)
 
@@ -49,8 +50,12 @@ class Evaluator:
 
     @property
     def latches(self) -> list[StoredLatch]:
-        """The latches, for storing."""
-        return [StoredLatch(latch.rule.fingerprint, latch.armed, latch.bars_since) for latch in self._latches]
+        """The latches, for storing; they are stored far more often than they change."""
+        if self._stored is None:
+            self._stored = [
+                StoredLatch(latch.rule.fingerprint, latch.armed, latch.bars_since) for latch in self._latches
+            ]
+        return self._stored
 
     def open(self, bars: BarSeries) -> None:
         """Begin anew on these closed bars; the latches stay as they are."""
@@ -130,5 +135,6 @@ class Evaluator:
     def _unwatch(self) -> None:
         """Have every tick come here until the next one is evaluated: what is watched has changed."""
         self._watched = False
+        self._stored = None
         if self._watch is not None:
             self._watch.rest()
