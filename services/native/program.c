@@ -16,6 +16,7 @@ enum {
     NOT, ABSOLUTE, MINIMUM, MAXIMUM,
     JUMP_IF_FALSE, JUMP_IF_TRUE, /* else drop the value */
     LESS_THAN_CONSTANT, GREATER_THAN_CONSTANT, /* of a value of the forming bar: most rules are that */
+    NOW_LESS, NOW_LESS_EQUAL, NOW_GREATER, NOW_GREATER_EQUAL, /* of two: most others */
 };
 #define MAX_DEPTH 64
 
@@ -25,6 +26,10 @@ enum {
         top[-1] = (expression);                                                                              \
         break;                                                                                               \
     }
+
+#define OF_NOW(sign)                                                                                         \
+    *top++ = now[instruction->argument & 0xffff] sign now[instruction->argument >> 16];                      \
+    break;
 
 double program_value(const Program *program, const double *now, const double *past) {
     double stack[MAX_DEPTH];
@@ -91,6 +96,14 @@ double program_value(const Program *program, const double *now, const double *pa
         case GREATER_THAN_CONSTANT:
             *top++ = now[instruction->argument] > instruction->constant;
             break;
+        case NOW_LESS:
+            OF_NOW(<)
+        case NOW_LESS_EQUAL:
+            OF_NOW(<=)
+        case NOW_GREATER:
+            OF_NOW(>)
+        case NOW_GREATER_EQUAL:
+            OF_NOW(>=)
         default:
             Py_UNREACHABLE();
         }

@@ -45,6 +45,10 @@ class _Operation(IntEnum):
     JUMP_IF_TRUE = 19
     LESS_THAN_CONSTANT = 20
     GREATER_THAN_CONSTANT = 21
+    NOW_LESS = 22
+    NOW_LESS_EQUAL = 23
+    NOW_GREATER = 24
+    NOW_GREATER_EQUAL = 25
 
 
 _ARITHMETIC: dict[type[ast.operator], _Operation] = {
@@ -65,6 +69,14 @@ _WITH_CONSTANT = {
     _Operation.LESS: _Operation.LESS_THAN_CONSTANT,
     _Operation.GREATER: _Operation.GREATER_THAN_CONSTANT,
 }
+_OF_NOW = {
+    _Operation.LESS: _Operation.NOW_LESS,
+    _Operation.LESS_EQUAL: _Operation.NOW_LESS_EQUAL,
+    _Operation.GREATER: _Operation.NOW_GREATER,
+    _Operation.GREATER_EQUAL: _Operation.NOW_GREATER_EQUAL,
+}
+_SECOND_SLOT = 1 << 16
+"""An instruction with two positions has the second one in its upper half."""
 _FUNCTIONS = {"min": _Operation.MINIMUM, "max": _Operation.MAXIMUM}
 
 
@@ -207,6 +219,10 @@ class _Compiler:
         slot, constant = self._slot(left), _number(right)
         if slot is not None and constant is not None and operation in _WITH_CONSTANT:
             self._push(_WITH_CONSTANT[operation], slot, constant)
+            return
+        other = self._slot(right)
+        if slot is not None and other is not None and other < _SECOND_SLOT // 2 and operation in _OF_NOW:
+            self._push(_OF_NOW[operation], slot + other * _SECOND_SLOT)
             return
         self.add(left)
         self.add(right)
