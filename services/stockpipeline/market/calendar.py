@@ -114,15 +114,18 @@ def _load(exchange: str) -> tuple[list[int], list[int], list[int]]:
     import pandas as pd
     from exchange_calendars.errors import InvalidCalendarName
 
+    start, end = pd.Timestamp(FIRST_DAY), pd.Timestamp(LAST_DAY)
     try:
-        kind = type(exchange_calendars.get_calendar(exchange))
+        calendar = exchange_calendars.get_calendar(exchange, start=start, end=end)
     except InvalidCalendarName:
         near = get_close_matches(exchange.upper(), exchange_calendars.get_calendar_names(), n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise UnknownExchange(f"unknown exchange {exchange!r}{hint}") from None
-    start = max(pd.Timestamp(FIRST_DAY), kind.bound_min() or pd.Timestamp.min)
-    end = min(pd.Timestamp(LAST_DAY), kind.bound_max() or pd.Timestamp.max)
-    calendar = exchange_calendars.get_calendar(exchange, start=start, end=end)
+    except ValueError:
+        # Its holidays are not known for all of the years. To ask for the bounds takes a whole calendar more.
+        kind = type(exchange_calendars.get_calendar(exchange))
+        start, end = max(start, kind.bound_min() or start), min(end, kind.bound_max() or end)
+        calendar = exchange_calendars.get_calendar(exchange, start=start, end=end)
     return (
         calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64).tolist(),
         _epoch_ms(calendar.opens),
