@@ -7,7 +7,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cluster.progress import Progress
@@ -84,6 +84,22 @@ class Throughput:
         job = self._job(ticks or self.ticks)
         return _rate([result(self.servers.start(contender, job), 900)])
 
+    def shared_consume_decode(self, processes: int) -> Rate:
+        """Read and decode all ticks in so many processes, which begin together; return their joint rate."""
+        gate = self.servers.folder / f"gate-{self._runs}"
+        jobs = [
+            replace(self._job(self.ticks), gate=str(gate), group=f"s{n}", share=n, shares=processes)
+            for n in range(processes)
+        ]
+        running = [self.servers.start("consume_decode", job, job.group) for job in jobs]
+        try:
+            self._await(lambda: all(gate.with_name(f"{gate.name}.{job.group}").exists() for job in jobs))
+            gate.touch()
+            return _rate([result(one, 300) for one in running])
+        finally:
+            for one in running:
+                one.kill()
+
     def detector(self, spec: Mapping[str, object], processes: int = 1) -> Rate:
         """Run the detector over all ticks in so many processes; return their rate together.
 
@@ -96,14 +112,7 @@ class Throughput:
         pipeline.write_text(config.to_json())
         gate = self.servers.folder / f"gate-{self._runs}"
         jobs = [
-            Job(
-                **{
-                    **vars(self._job(self.ticks)),
-                    "config": str(pipeline),
-                    "gate": str(gate),
-                    "group": f"p{n}",
-                }
-            )
+            replace(self._job(self.ticks), config=str(pipeline), gate=str(gate), group=f"p{n}")
             for n in range(processes)
         ]
         running = [self.servers.start("detector", job, f"p{n}") for n, job in enumerate(jobs)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 
 import numpy as np
@@ -98,14 +98,21 @@ TICKS_OF_A_SESSION = 32
 
 
 def one_signal_a_session(symbol_count: int, count: int) -> Iterator[tuple[str, int, bytes]]:
-    """Yield (symbol, event time, tick): the rule OFTEN gives one signal in each session of so many ticks."""
+    """Yield (symbol, event time, tick): the rule OFTEN gives one signal in each session of so many ticks.
+
+    The symbols' sessions do not begin together: signals, and bars that begin, come evenly, as many in each
+    second as in the next.
+    """
     names = symbols(symbol_count)
-    sessions = _calendar().sessions_between(FIRST_DAY, date(2040, 1, 1))
+    turns = (count + symbol_count - 1) // symbol_count
+    last = (turns - 1 + TICKS_OF_A_SESSION) // TICKS_OF_A_SESSION
+    sessions = _calendar().sessions_between(FIRST_DAY, FIRST_DAY + timedelta(days=7 + 2 * last))
+    opens_ms = [_calendar().open_close_ms(session)[0] for session in sessions[: last + 1]]
     closes = [float(series.close[-1]) for series in history(symbol_count).values()]
     for number in range(count):
         turn, index = divmod(number, symbol_count)
-        session, place = divmod(turn, TICKS_OF_A_SESSION)
-        ts = _calendar().open_close_ms(sessions[session])[0] + 1000 * place + 1
+        session, place = divmod(turn + index % TICKS_OF_A_SESSION, TICKS_OF_A_SESSION)
+        ts = opens_ms[session] + 1000 * place + 1
         price = round(closes[index] + (0.01 if place >= TICKS_OF_A_SESSION // 2 else 0.0), 2)
         tick = Tick(names[index], price, 100, ts, "bench", MarketSession.REGULAR, turn + 1)
         yield names[index], ts, encode_tick(tick)

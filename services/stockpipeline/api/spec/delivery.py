@@ -25,7 +25,8 @@ class Delivery(ApiModel):
 
     commit_interval: Duration = "100ms"
     """Longest time between two commits while ticks come: less is sooner, more is cheaper. 10ms to 10s. A
-    detector that is more than 10,000 ticks behind takes at least 1s, to catch up sooner."""
+    detector that is more than 10,000 ticks behind takes at least 1s, to catch up sooner. With AtLeastOnce no
+    signal waits for a commit: 1s then costs less, and repeats up to 1s of signals after a failure."""
 
     checks = (
         Check(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
@@ -24,9 +27,17 @@ def main() -> None:
             "queued.max.messages.kbytes": 16 * 1024,
         }
     )
-    partitions = consumer.list_topics(job.topic, timeout=20).topics[job.topic].partitions
-    consumer.assign([TopicPartition(job.topic, partition, 0) for partition in partitions])
-    while watch.ticks < job.ticks:
+    numbers = consumer.list_topics(job.topic, timeout=20).topics[job.topic].partitions
+    mine = [number for number in numbers if number % job.shares == job.share]
+    places = [TopicPartition(job.topic, number, 0) for number in mine]
+    ticks = job.ticks
+    if job.shares > 1:
+        ticks = sum(consumer.get_watermark_offsets(place, timeout=20)[1] for place in places)
+        Path(f"{job.gate}.{job.group}").touch()
+        while not Path(job.gate).exists():
+            time.sleep(0.01)
+    consumer.assign(places)
+    while watch.ticks < ticks:
         messages = drain(consumer, 0.1)
         if messages:
             watch.began()

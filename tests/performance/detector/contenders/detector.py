@@ -15,7 +15,7 @@ from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.runtime.shutdown import Shutdown
 from tests.performance.detector.contenders.job import Job, Watch
 
-_LOOK_SECONDS = 0.005
+_LOOK_SECONDS = 0.02
 
 
 def main() -> None:

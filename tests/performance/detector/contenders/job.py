@@ -25,6 +25,9 @@ class Job:
     """A file that appears when the work may begin."""
     config: str = ""
     """A pipeline.json, for the detector."""
+    share: int = 0
+    shares: int = 1
+    """How many processes share the partitions, and which of them this one is; the detector asks the group."""
     stop_after: float = 600.0
     """Seconds after which to give up."""
 
