@@ -4,6 +4,7 @@ Kept in memory. A new process knows nothing: it watches a lock for a while, and 
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from stockpipeline_operator.reconcile.state import Release
@@ -11,6 +12,8 @@ from stockpipeline_operator.reconcile.state import Release
 # Longer than Helm takes for a revision: it waits for no workload.
 _LOCK_SECONDS = 10.0
 _CLEAR_REFUSALS = 3
+# The deadline of a deletion may pass while no operator runs: what fails once then was not tried in vain.
+_VAIN_DELETIONS = 3
 # Answers of the API server that the same request would get again. All others may be different next time.
 _CLEAR = ("is invalid", "is forbidden", "denied the request", "exceeded quota")
 Key = tuple[str, str]
@@ -24,6 +27,7 @@ class Attempts:
         self._locks: dict[Key, tuple[str, float]] = {}
         self._ours: set[Key] = set()
         self._refusals: dict[Key, tuple[str, int, str]] = {}
+        self._deletions: Counter[Key] = Counter()
 
     def lock_seconds(self, key: Key, release: Release) -> float:
         """How long a pending revision must still stand still before it counts as left by a kill.
@@ -54,10 +58,19 @@ class Attempts:
         refused, count, error = self._refusals.get(key, ("", 0, ""))
         return error if refused == digest and count >= _CLEAR_REFUSALS else None
 
+    def deletion_failed(self, key: Key) -> None:
+        """Say that a pass over a deletion failed."""
+        self._deletions[key] += 1
+
+    def deletion_hopeless(self, key: Key) -> bool:
+        """Whether such passes have failed again and again."""
+        return self._deletions[key] >= _VAIN_DELETIONS
+
     def succeeded(self, key: Key) -> None:
         """Forget the failures: a pass came to its end."""
         self._locks.pop(key, None)
         self._ours.discard(key)
         self._refusals.pop(key, None)
+        self._deletions.pop(key, None)
 
     forget = succeeded

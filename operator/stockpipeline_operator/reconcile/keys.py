@@ -15,7 +15,7 @@ def clean(work: Work) -> None:
             delete_keys(url, pipeline.names.redis_prefix)
         except RedisFailure as error:
             failures.append(error)
-    if failures and not work.desired.deadline_passed:
+    if failures and not work.desired.give_up:
         raise RedisFailure("; ".join(map(str, failures)))
     for failure in failures:
         note = f"{failure}; gave up: keys {pipeline.names.redis_prefix}* may be left behind"

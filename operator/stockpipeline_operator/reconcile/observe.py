@@ -49,7 +49,7 @@ class Observer:
     def observe(self, pipeline: Pipeline, cleaned: frozenset[Cleanup], *, give_up: bool) -> Observed:
         """What is there now. `cleaned` is what this pass has removed already.
 
-        With `give_up` (a deletion's deadline has passed), what cannot be looked at counts as gone.
+        With `give_up` (a deletion was tried in vain for too long), what cannot be looked at counts as gone.
         """
         if pipeline.deleting:
             try:

@@ -114,6 +114,8 @@ class Reconciler:
         except (ApiError, HelmFailure, KafkaFailure, RedisFailure) as error:
             if isinstance(error, HelmFailure):
                 self._tools.attempts.failed(key, pipeline.digest, str(error))
+            if pipeline.deleting:
+                self._tools.attempts.deletion_failed(key)
             self._report(work, None, failed(Problem(error.reason, str(error))))
             raise Retry(str(error)) from error
         if rest is Rest.GONE:
@@ -144,7 +146,7 @@ class Reconciler:
             work.desired = self._desired(work.pipeline)
             if last not in _ON_THE_RESOURCE:
                 work.observed = self._observer.observe(
-                    work.pipeline, work.cleaned, give_up=work.desired.deadline_passed
+                    work.pipeline, work.cleaned, give_up=work.desired.give_up
                 )
             if not chosen:
                 self._choose(work)
@@ -214,7 +216,9 @@ class Reconciler:
             self._tools.events.record(pipeline, severity, verdict.reason, verdict.message)
 
     def _desired(self, pipeline: Pipeline) -> Desired:
-        return pipeline.desired(self._tools.now(), self._base.settings.deletion_deadline_seconds)
+        desired = pipeline.desired(self._tools.now(), self._base.settings.deletion_deadline_seconds)
+        hopeless = self._tools.attempts.deletion_hopeless(pipeline.key)
+        return replace(desired, give_up=desired.deadline_passed and hopeless)
 
     def _forget(self, key: Key) -> None:
         with self._lock:

@@ -74,7 +74,9 @@ class Desired:
     retry_due: bool = False
     """Whether what failed may be tried again."""
     deadline_passed: bool = False
-    """Whether the deletion has been tried for so long that what cannot be reached is left behind."""
+    """Whether the deletion takes so long that nothing is waited for any more."""
+    give_up: bool = False
+    """Whether its deadline has passed and it was tried in vain: what cannot be reached is left behind."""
     planned: bool = False
     """Whether changes wait for approval."""
     approved: str = ""

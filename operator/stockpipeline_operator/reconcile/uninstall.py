@@ -14,7 +14,7 @@ def uninstall(work: Work) -> None:
     try:
         work.tools.releases.uninstall(pipeline.namespace, pipeline.name)
     except HelmFailure as error:
-        if not work.desired.deadline_passed:
+        if not work.desired.give_up:
             raise
         note = f"cannot uninstall the release: {error}; gave up: its Secrets may be left behind"
         work.tools.events.record(pipeline, "Warning", "ReleaseNotRemoved", note)

@@ -231,6 +231,10 @@ def give_up(world: World, component: str) -> None:
         found["status"] = {"observedGeneration": generation, "replicas": 1, "conditions": [condition]}
 
 
+# What was tried in vain again and again after a deletion's deadline is left behind, and said.
+GIVEN_UP = {"ReleaseNotRemoved", "KafkaNotCleaned"}
+
+
 def settle(world: World, process: Process) -> None:
     """Everything works again, and enough time passes."""
     world.failure, world.kafka_away = None, False
@@ -371,6 +375,36 @@ def test_a_failure_at_every_boundary_of_a_rollback(failure: Callable[[], BaseExc
     raise AssertionError("the pass never ends")
 
 
+def test_a_deletion_that_begins_after_its_deadline_is_not_given_up_at_the_first_failure() -> None:
+    for boundary in range(40):
+        world, process = started()
+        delete_pipeline(world)
+        world.time += AGES
+        world.failure, world.failure_in = (lambda: refused(500, "internal error")), boundary
+        process.look()
+        reached = world.failure is None
+        settle(world, process)
+        check(world)
+        assert not GIVEN_UP & set(world.events)
+        if not reached:
+            assert boundary > 5, "the failure was really put between the steps"
+            return
+    raise AssertionError("the pass never ends")
+
+
+def test_a_deletion_that_goes_on_failing_is_given_up_and_says_so() -> None:
+    world, process = started()
+    delete_pipeline(world)
+    world.time += AGES
+    world.kafka_away = True
+    for _ in range(3):
+        assert PIPELINE in world.objects
+        process.look()
+    process.look()
+    assert PIPELINE not in world.objects
+    assert "KafkaNotCleaned" in world.events
+
+
 def test_an_edit_between_the_look_and_the_upgrade_is_taken_back() -> None:
     world, process = started()
     change(world, ("IBM",))
@@ -401,7 +435,8 @@ def test_what_a_deletion_cannot_see_holds_it_until_its_deadline_and_is_told() ->
 
     tools.releases.history = refuse  # type: ignore[method-assign]
     process.reconciler = Reconciler(world.base(SETTINGS), tools)
-    process.look()
+    for _ in range(3):
+        process.look()
     assert PIPELINE in world.objects
     assert "ReleaseNotRemoved" not in world.events
     world.time += datetime.timedelta(seconds=DEADLINE_SECONDS + 1)
