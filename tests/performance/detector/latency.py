@@ -18,8 +18,9 @@ from tests.performance.detector.contenders.job import Job
 from tests.performance.detector.servers import ContenderFailed, Servers, result
 from tests.performance.detector.throughput import PARTITIONS, SYMBOLS
 
-WARM_UP_SECONDS = 6.0
-"""Each symbol begins with the slow ticks of a new bar, and the broker's compilers have to see the paths."""
+WARM_UP_SECONDS = 15.0
+"""Each symbol begins with the slow ticks of a new bar, and the broker's compilers have to see the paths: until
+then they take a core at 2,000 ticks/s."""
 # Commits that nobody waits for need not come ten times a second.
 _DELIVERY = {
     Guarantee.AT_LEAST_ONCE: {"guarantee": "AtLeastOnce", "commitInterval": "1s"},
