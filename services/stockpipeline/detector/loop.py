@@ -73,6 +73,7 @@ class DetectorLoop:
         while not self._shutdown.requested:
             self._heartbeat.beat()
             self._restore()
+            self._refresh()
             try:
                 self._delivery.poll()
                 messages = self._read()
@@ -125,11 +126,14 @@ class DetectorLoop:
             self._delivery.begin()
             self._delivery.changed(symbols)
 
-    def _commit_all(self) -> None:
+    def _commit_all(self) -> bool:
+        """Commit what there is; return whether that went well."""
         try:
             self._delivery.commit(wait=True)
         except TransactionFailed as error:
             self._abort(str(error))
+            return False
+        return True
 
     def _abort(self, why: str) -> None:
         """Abort; the state in memory is ahead of what is committed then, so all of it must go."""
@@ -155,6 +159,18 @@ class DetectorLoop:
         else:
             self._readiness.waiting("state", reason)
             self._restore_at = time.monotonic() + _RESTORE_RETRY_SECONDS
+
+    def _refresh(self) -> None:
+        """Begin anew, as after a restart, with partitions of which a history has changed."""
+        if self._rewind_needed or not (partitions := self._restorer.outdated()):
+            return
+        if not self._commit_all():  # everything begins anew then
+            return
+        self._drop(partitions)
+        self._consumer.halt(partitions)
+        self._assignment.add(partitions)
+        self._readiness.waiting("state", "restoring after histories have changed")
+        self._restore_at = 0.0
 
     def _on_assign(self, partitions: list[int]) -> None:
         _log.info("partitions assigned", partitions=partitions)

@@ -18,6 +18,7 @@ from stockpipeline.detector.assignment import Assignment
 from stockpipeline.detector.closing import LiveClosing, NoClosing
 from stockpipeline.detector.delivery import Delivery
 from stockpipeline.detector.early_signals import EarlySignals
+from stockpipeline.detector.history_watch import HistoryWatch
 from stockpipeline.detector.intake import Intake
 from stockpipeline.detector.judging import detector_of, performance_of
 from stockpipeline.detector.loop import DetectorLoop
@@ -104,6 +105,7 @@ def _detect(
     producer = TransactionalProducer(servers, instance, instance)
     connections = [consumer.connection, producer.connection]
     history = HistoryStore(config.redis_url, names)
+    watch = HistoryWatch(history)
     assignment = Assignment(config.spec.universe.symbols, partitions)
     performance = performance_of(
         config, detector, producer, assignment, calendar, registry, instance, keep_waiting
@@ -140,7 +142,7 @@ def _detect(
     loop = DetectorLoop(
         consumer,
         delivery,
-        Restorer(consumer, open_state, history, detector, assignment, performance, keep_waiting),
+        Restorer(consumer, open_state, history, detector, assignment, performance, keep_waiting, watch),
         assignment,
         detector,
         Intake(detector, fast, delivery, assignment.partition_of, metrics),
@@ -156,9 +158,11 @@ def _detect(
         else LiveClosing(detector, assignment),
     )
     producer.init(keep_waiting)
+    watch.start()
     try:
         loop.run()
     finally:
+        watch.close()
         ended.set()
         performance.close()
         history.close()

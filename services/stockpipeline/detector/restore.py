@@ -18,6 +18,7 @@ from stockpipeline.adapters.kafka_consumer import GroupConsumer
 from stockpipeline.adapters.kafka_reader import TopicReader
 from stockpipeline.detector.assignment import Assignment
 from stockpipeline.detector.checkpoint import KEY, StateLost, counted_ticks, decode_checkpoint, first_offset
+from stockpipeline.detector.history_watch import HistoryWatch
 from stockpipeline.detector.performance import Performance
 from stockpipeline.signals.detector import Detector
 from stockpipeline.signals.state import BrokenState, Restored, symbol_of
@@ -38,6 +39,7 @@ class Restorer:
         assignment: Assignment,
         performance: Performance,
         keep_waiting: Callable[[], bool],
+        watch: HistoryWatch,
     ) -> None:
         self._consumer = consumer
         self._open_state = open_state
@@ -47,6 +49,9 @@ class Restorer:
         self._performance = performance
         self._keep_waiting = keep_waiting
         self._group = consumer.group
+        self._watch = watch
+        self._warmed_up: dict[str, str] = {}
+        """The digest of the history that each symbol was warmed up from."""
 
     def restore_pending(self) -> str | None:
         """Restore what can be restored and let it be read; return why the rest must wait, or None.
@@ -71,6 +76,25 @@ class Restorer:
         except (KafkaUnavailable, HistoryUnavailable, BrokenState) as error:
             return str(error)
         return _missing_history(missing, self._history.url) if missing else None
+
+    def outdated(self) -> list[int]:
+        """Return the restored partitions with symbols whose history is another one now, if that is news."""
+        digests = self._watch.news()
+        if digests is None:
+            return []
+        found = []
+        for partition in self._assignment.active:
+            # A history that is gone changes nothing for a detector that has it.
+            changed = [
+                symbol
+                for symbol in self._assignment.symbols(partition)
+                if digests.get(symbol, self._warmed_up[symbol]) != self._warmed_up[symbol]
+            ]
+            if changed:
+                named = ", ".join(changed[:_NAMED_SYMBOLS])
+                _log.info("histories have changed", partition=partition, count=len(changed), symbols=named)
+                found.append(partition)
+        return found
 
     def _restore(
         self, partition: int, committed: int | None, ticks: tuple[int, int], state: TopicReader
@@ -106,6 +130,7 @@ class Restorer:
             if series is None:
                 raise HistoryUnavailable(f"the history of {symbol} is gone from Redis at {self._history.url}")
             self._detector.warm_up(symbol, series)
+            self._warmed_up[symbol] = series.digest()
             self._keep_waiting()
 
     def _read_state(

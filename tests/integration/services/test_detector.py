@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
+from stockpipeline.adapters.history_redis import HistoryStore
 from stockpipeline.adapters.kafka_partitioning import partition_of
 from stockpipeline.api import Topic
 from stockpipeline.cli import main
@@ -141,3 +143,16 @@ def test_the_detector_waits_for_redis_and_for_history(
         eventually(lambda: processed_all(config), "all ticks are processed")
         assert signals_in(config)
         eventually(lambda: 'state="ready"} 5.0' in detector.get("/metrics")[1], "all symbols are ready")
+        # A history that changes under a running detector is taken, and ticks that were counted stay counted.
+        given, ticks = signals_in(config), detector.metric("stockpipeline_detector_ticks_total")
+        with closing(HistoryStore(server.url, config.names)) as store:
+            history = store.get_many(["IBM"])["IBM"]
+            assert history is not None
+            store.put_many({"IBM": history.last(len(history) - 1)})
+        eventually(
+            lambda: "history is another one than before" in detector.process.log.read_text(),
+            "the history is taken",
+        )
+        eventually(detector.ready, "the detector is ready again")
+        assert signals_in(config) == given
+        assert detector.metric("stockpipeline_detector_ticks_total") == ticks

@@ -5,10 +5,17 @@ from unittest.mock import MagicMock, Mock, PropertyMock
 from prometheus_client import CollectorRegistry
 
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
+from stockpipeline.detector.assignment import Assignment
 from stockpipeline.detector.closing import NoClosing
 from stockpipeline.detector.loop import DetectorLoop
 from stockpipeline.detector.performance import NOT_JUDGED
 from stockpipeline.runtime.metrics import DetectorMetrics
+
+
+def restorer(*outdated: list[int]) -> Mock:
+    """Finds these partitions outdated, one list at each look; then none."""
+    looks = iter(outdated)
+    return Mock(outdated=Mock(side_effect=lambda: next(looks, [])))
 
 
 def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_again() -> None:
@@ -20,7 +27,7 @@ def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_agai
     intake.take.side_effect = TransactionFailed("a message was refused")
     delivery.seconds_left.return_value = 0.0
     loop = DetectorLoop(
-        consumer, delivery, Mock(), assignment, Mock(), intake, NOT_JUDGED, Mock(), MagicMock(), Mock(),
+        consumer, delivery, restorer(), assignment, Mock(), intake, NOT_JUDGED, Mock(), MagicMock(), Mock(),
         Mock(), shutdown, NoClosing(),
     )  # fmt: skip
     loop.run()
@@ -40,7 +47,7 @@ def test_batches_and_rebalances_are_measured() -> None:
     consumer.drain.return_value = [MagicMock(), MagicMock(), MagicMock()]
     registry = CollectorRegistry()
     loop = DetectorLoop(
-        consumer, delivery, Mock(), assignment, Mock(), intake, NOT_JUDGED, Mock(),
+        consumer, delivery, restorer(), assignment, Mock(), intake, NOT_JUDGED, Mock(),
         DetectorMetrics(registry, "demo"), Mock(), Mock(), shutdown, NoClosing(),
     )  # fmt: skip
     loop.run()
@@ -55,3 +62,28 @@ def test_batches_and_rebalances_are_measured() -> None:
     assert (value("batch_records_count"), value("batch_records_sum")) == (1, 3)
     assert value("stage_seconds_count", stage="take") == 1
     assert value("rebalances_total") == 3
+
+
+def test_partitions_whose_histories_have_changed_begin_anew_from_what_is_committed() -> None:
+    consumer, delivery, shutdown, detector = Mock(), Mock(), Mock(), Mock()
+    type(shutdown).requested = PropertyMock(side_effect=[False, False, True])
+    assignment = Assignment(["AAPL", "IBM", "MSFT"], 2)
+    assignment.add([0, 1])
+    for partition in (0, 1):
+        assignment.found(partition, 0, 0)
+        assignment.restored(partition)
+    delivery.is_due.return_value = False
+    delivery.seconds_left.return_value = 0.0
+    consumer.drain.return_value = []
+    restoring = restorer([1])
+    restoring.restore_pending.return_value = None
+    loop = DetectorLoop(
+        consumer, delivery, restoring, assignment, detector, Mock(), NOT_JUDGED, Mock(), MagicMock(), Mock(),
+        Mock(), shutdown, NoClosing(),
+    )  # fmt: skip
+    loop.run()
+    assert delivery.commit.call_args_list[0].kwargs == {"wait": True}
+    consumer.halt.assert_called_once_with([1])
+    assert [call.args[0] for call in detector.forget.call_args_list] == list(assignment.symbols(1))
+    restoring.restore_pending.assert_called_once_with()
+    assert assignment.pending == [1], "nobody restored it here"
