@@ -19,8 +19,8 @@ from tests.performance.detector.servers import ContenderFailed, Servers, result
 from tests.performance.detector.throughput import PARTITIONS, SYMBOLS
 
 WARM_UP_SECONDS = 15.0
-"""Each symbol begins with the slow ticks of a new bar, and the broker's compilers have to see the paths: until
-then they take a core at 2,000 ticks/s."""
+"""Each symbol begins with the slow ticks of a new bar, and the broker's compilers have to see the paths: at
+2,000 ticks/s they take a core until then."""
 # Commits that nobody waits for need not come ten times a second.
 _DELIVERY = {
     Guarantee.AT_LEAST_ONCE: {"guarantee": "AtLeastOnce", "commitInterval": "1s"},
