@@ -6,11 +6,7 @@ user asks for is done or refused with a sentence, never ignored. Work that adds 
 
 from collections.abc import Callable
 
-from stockpipeline.api import (
-    MarketSession,
-    Scaling,
-    StockPipelineSpec,
-)
+from stockpipeline.api import MarketSession, StockPipelineSpec
 from stockpipeline_operator.reconcile.state import Problem
 
 Asks = Callable[[StockPipelineSpec], bool]
@@ -21,7 +17,6 @@ NOT_YET: tuple[tuple[str, Asks], ...] = (
         "rules for other than regular sessions",
         lambda spec: any(rule.sessions and MarketSession.REGULAR not in rule.sessions for rule in spec.rules),
     ),
-    ("scaling.producer", lambda spec: spec.scaling.producer != Scaling().producer),
     ("batch", lambda spec: spec.batch is not None),
     ("console", lambda spec: spec.console is not None),
 )

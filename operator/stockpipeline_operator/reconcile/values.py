@@ -38,9 +38,12 @@ def release_values(config: PipelineConfig, uid: str, base: Base) -> Values:
         if asked:
             values[component] = asked
     values |= _store(config, settings.services_resources, defaults)
-    scaling = _detector_scaling(config)
+    producer, detector = config.spec.scaling.producer, _detector_scaling(config)
+    scaling: dict[str, Any] = {"detector": detector} if detector else {}
+    if producer != Scaling().producer:
+        scaling["producer"] = {"replicas": producer.replicas}
     if scaling:
-        values["scaling"] = {"detector": scaling}
+        values["scaling"] = scaling
     return values
 
 

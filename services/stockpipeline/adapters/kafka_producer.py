@@ -110,6 +110,15 @@ class KafkaProducer:
         """Wait until all messages are acknowledged, at most `seconds`; return how many are not."""
         return self._producer.flush(seconds)
 
+    def abandon(self) -> int:
+        """Throw away what waits, so that nothing of it is sent any more; return how many messages that was.
+
+        The client is of no use after that.
+        """
+        waiting = len(self._producer)
+        self._producer.purge(in_queue=True, in_flight=True, blocking=True)
+        return waiting
+
     def __len__(self) -> int:
         """Messages that wait for Kafka's acknowledgement."""
         return len(self._producer)

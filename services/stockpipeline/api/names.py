@@ -76,6 +76,11 @@ class PipelineNames:
         return f"{self.redis_prefix}performance:closed:{partition}"
 
     @property
+    def producers_key(self) -> str:
+        """The Redis hash in which several producers share the symbols."""
+        return f"{self.redis_prefix}producers"
+
+    @property
     def history_digests_key(self) -> str:
         """The Redis hash symbol → digest of its history."""
         return f"{self.redis_prefix}history-digests"

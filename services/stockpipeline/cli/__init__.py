@@ -38,7 +38,11 @@ def _producer(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
     from stockpipeline.producer.main import run
     from stockpipeline.runtime.service import run_service
 
-    return run_service("producer", config, partial(run, record=arguments.record, recorded=arguments.ticks))
+    return run_service(
+        "producer",
+        config,
+        partial(run, record=arguments.record, recorded=arguments.ticks, shared=arguments.shared),
+    )
 
 
 def _detector(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
@@ -168,6 +172,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="JSONL",
         help="play a recorded file in place of the sources, at the replay's speed or else at its own",
+    )
+    producer.add_argument(
+        "--shared",
+        action="store_true",
+        help="share the symbols with the pipeline's other producers, by leases in its Redis",
     )
     detector = commands.add_parser("detector", help="Turn ticks into signals until told to stop.")
     store = commands.add_parser("store", help="Load signals into the DuckDB store, and publish it.")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from confluent_kafka import Message
 
+from stockpipeline.adapters.kafka_partitioning import partition_of
 from stockpipeline.adapters.kafka_reader import TopicReader
 from stockpipeline.adapters.kafka_tail import backwards
 from stockpipeline.market.ticks import MalformedTick, decode_tick
@@ -23,9 +24,15 @@ def newest_event_times(
         KafkaUnavailable: the topic cannot be read, or `keep_waiting` said no.
     """
     newest: dict[str, int] = {}
-    for partition in reader.partitions():
+    partitions = reader.partitions()
+    for partition in partitions:
+        there = {symbol for symbol in symbols if partition_of(symbol, len(partitions)) == partition}
+        if not there:
+            continue
         for window in backwards(reader, partition, keep_waiting):
-            if _take(window, symbols, newest) < now_ms - _BACK_MS:
+            first = _take(window, there, newest)
+            # Event times of a symbol never go back: what is before its newest tick is older.
+            if there <= newest.keys() or first < now_ms - _BACK_MS:
                 break
     return newest
 
@@ -36,10 +43,11 @@ def _take(window: Iterable[Message], symbols: set[str], newest: dict[str, int]) 
     for message in window:
         if first is None:
             first = message.timestamp()[1]
+        if (message.key() or b"").decode("utf-8", "replace") not in symbols:
+            continue
         try:
             tick = decode_tick(message.value() or b"")
         except MalformedTick:
             continue
-        if tick.symbol in symbols:
-            newest[tick.symbol] = max(tick.ts, newest.get(tick.symbol, 0))
+        newest[tick.symbol] = max(tick.ts, newest.get(tick.symbol, 0))
     return first or 0

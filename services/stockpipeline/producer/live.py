@@ -8,6 +8,7 @@ import structlog
 from stockpipeline.adapters.kafka_client import KafkaFatal
 from stockpipeline.adapters.kafka_producer import KafkaProducer
 from stockpipeline.producer.router import Router
+from stockpipeline.producer.share.live import LiveShare
 from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.metrics import ProducerMetrics
 from stockpipeline.runtime.shutdown import Shutdown
@@ -33,6 +34,7 @@ class LiveLoop:
         readiness: Readiness,
         heartbeat: Heartbeat,
         shutdown: Shutdown,
+        share: LiveShare | None = None,
     ) -> None:
         self._sources = sources
         self._router = router
@@ -41,6 +43,7 @@ class LiveLoop:
         self._readiness = readiness
         self._heartbeat = heartbeat
         self._shutdown = shutdown
+        self._share = share
 
     def run(self) -> int:
         """Produce until told to stop; return how many ticks Kafka did not take within the grace period.
@@ -52,6 +55,8 @@ class LiveLoop:
 
     async def _run(self) -> int:
         loop = asyncio.get_running_loop()
+        if self._share is not None:
+            await self._share.begin()
         running = [loop.create_task(source.run(self._router), name=source.name) for source in self._sources]
         next_review = loop.time()
         try:
@@ -59,6 +64,8 @@ class LiveLoop:
                 self._heartbeat.beat()
                 self._producer.poll(0.0)
                 self._router.outbox.drain()
+                if self._share is not None:
+                    await self._share.step()
                 if loop.time() >= next_review:
                     next_review = loop.time() + _REVIEW_SECONDS
                     self._review(running)
@@ -94,6 +101,8 @@ class LiveLoop:
         except KafkaFatal as error:
             _log.error("Kafka refused ticks at the end", why=str(error))
             return len(self._producer)
+        if self._share is not None and not left:
+            self._share.end()
         if left:
             _log.warning("stopped before Kafka took all ticks; they are lost", ticks=left)
         return left

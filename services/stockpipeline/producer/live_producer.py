@@ -1,5 +1,6 @@
 """A producer with live sources: finds out what was sent last, connects, and routes what comes."""
 
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from stockpipeline.producer.event_times import newest_event_times
 from stockpipeline.producer.frame import Frame
 from stockpipeline.producer.live import LiveLoop
 from stockpipeline.producer.recorder import Recorder
-from stockpipeline.producer.router import Router, wall_ms
+from stockpipeline.producer.router import Router, always, wall_ms
+from stockpipeline.producer.share.live import LiveShare
+from stockpipeline.producer.share.units import units
 from stockpipeline.runtime.source_metrics import SourceMetrics
 from stockpipeline.sources.chain import Chain
 from stockpipeline.sources.configured_live import live_sources, source_terms
@@ -53,7 +56,8 @@ class LiveProducer:
         while True:
             try:
                 sources = live_sources(config, self._symbols, self._session_kind, self._metrics)
-                last = self._last_event_times()
+                # Whoever shares reads it for what it takes, when it does.
+                last = {} if frame.shared else self._last_event_times(self._symbols)
             except (NoCredentials, KafkaUnavailable) as error:
                 frame.readiness.waiting("resume", str(error))
                 if frame.wait(_RETRY_SECONDS):
@@ -61,6 +65,7 @@ class LiveProducer:
             else:
                 break
         frame.readiness.fine("resume")
+        frame.metrics.owned_symbols.set(len(self._symbols))
         chain = Chain(self._symbols, source_terms(config), self._calendar.trading_ms, wall_ms())
         chain.resume(last)
         producer = KafkaProducer(
@@ -72,13 +77,30 @@ class LiveProducer:
         )
         with ExitStack() as stack:
             recorder = stack.enter_context(Recorder(self._record)) if self._record is not None else None
-            router = Router(chain, producer, config.names.topic(Topic.DEAD_LETTER), self._metrics, recorder)
+            may_send, beats = always, None
+            if frame.shared:
+                groups = [group for source in sources for group in source.groups()]
+                beats = stack.enter_context(frame.beats(units(self._symbols, groups)))
+                may_send = beats.holds
+            dead_letters = config.names.topic(Topic.DEAD_LETTER)
+            router = Router(chain, producer, dead_letters, self._metrics, recorder, may_send=may_send)
+            share = None
+            if beats is not None:
+                owned, waits = frame.metrics.owned_symbols, router.outbox.__len__
+                share = LiveShare(beats, sources, chain, producer, waits, self._last_event_times, owned)
             LiveLoop(
-                sources, router, producer, frame.metrics, frame.readiness, frame.heartbeat, frame.shutdown
+                sources,
+                router,
+                producer,
+                frame.metrics,
+                frame.readiness,
+                frame.heartbeat,
+                frame.shutdown,
+                share,
             ).run()
 
-    def _last_event_times(self) -> dict[str, int]:
+    def _last_event_times(self, symbols: Collection[str]) -> dict[str, int]:
         config, frame = self._frame.config, self._frame
         topic = config.names.topic(Topic.TICKS)
         with closing(TopicReader(config.bootstrap_servers, frame.client_id, topic)) as reader:
-            return newest_event_times(reader, set(self._symbols), wall_ms(), frame.keep_waiting)
+            return newest_event_times(reader, set(symbols), wall_ms(), frame.keep_waiting)

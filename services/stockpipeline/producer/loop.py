@@ -1,7 +1,7 @@
 """The producer's main loop: wait until a tick is due, hand it to Kafka, look after the connection."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -31,6 +31,7 @@ class ProducerLoop:
         readiness: Readiness,
         heartbeat: Heartbeat,
         shutdown: Shutdown,
+        goes_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self._source = source
         self._pacer = pacer
@@ -39,6 +40,7 @@ class ProducerLoop:
         self._readiness = readiness
         self._heartbeat = heartbeat
         self._shutdown = shutdown
+        self._goes_on = goes_on
         self._sent = 0
         self._reported = 0
         self._event_time_ms = 0
@@ -49,21 +51,25 @@ class ProducerLoop:
         Raises:
             KafkaFatal: Kafka refused a tick for good: start the process anew.
         """
+        self.play(after)
+        left = self._producer.flush(self._shutdown.remaining_seconds())
+        if left:
+            _log.warning("stopped before Kafka took all ticks; a restart sends the rest", ticks=left)
+
+    def play(self, after: Mapping[str, int]) -> None:
+        """As `run`, also until `goes_on` says no; what was sent last may still wait for Kafka."""
         self._metrics.exhausted.set(0)
         # The replay's clock leaves out what is between sessions. What comes all at once has no clock: to be
         # behind it is no trouble.
         self._metrics.session_open.set(self._pacer.keeps_time)
         started = time.monotonic()
-        if self.send_all(after):
+        if self.send_all(after) and self._goes_on():
             seconds = round(time.monotonic() - started, 1)
             self._metrics.exhausted.set(1)
             self._metrics.session_open.set(0)
             _log.info("the source has no more ticks", ticks=self._sent, seconds=seconds)
         while self._look(_WAIT_SECONDS):
             pass
-        left = self._producer.flush(self._shutdown.remaining_seconds())
-        if left:
-            _log.warning("stopped before Kafka took all ticks; a restart sends the rest", ticks=left)
 
     def send_all(self, after: Mapping[str, int]) -> bool:
         """Send until the source has no more and all is acknowledged; return False if told to stop before."""
@@ -84,7 +90,7 @@ class ProducerLoop:
         return True
 
     def _look(self, seconds: float = 0.0) -> bool:
-        """Wait, serving Kafka's client, and set gauges; return False when told to stop."""
+        """Wait, serving Kafka's client, and set gauges; return whether to go on."""
         self._heartbeat.beat()
         self._producer.poll(0.0)
         if seconds > 0.0:
@@ -98,4 +104,4 @@ class ProducerLoop:
             self._readiness.fine("kafka")
         else:
             self._readiness.waiting("kafka", trouble)
-        return not self._shutdown.requested
+        return not self._shutdown.requested and self._goes_on()

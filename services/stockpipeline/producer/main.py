@@ -9,6 +9,7 @@ from stockpipeline.api import PipelineConfig
 from stockpipeline.producer.frame import Frame
 from stockpipeline.producer.live_producer import LiveProducer
 from stockpipeline.producer.replay_producer import ReplayProducer
+from stockpipeline.producer.share.beats import CHECK
 from stockpipeline.runtime.health import Readiness
 from stockpipeline.runtime.http import StatusServer
 from stockpipeline.runtime.metrics import ProducerMetrics, new_registry
@@ -19,12 +20,16 @@ _log = structlog.get_logger()
 
 
 def run(
-    config: PipelineConfig, shutdown: Shutdown, record: Path | None = None, recorded: Path | None = None
+    config: PipelineConfig,
+    shutdown: Shutdown,
+    record: Path | None = None,
+    recorded: Path | None = None,
+    shared: bool = False,
 ) -> int:
     """Produce until told to stop; return the process's exit status.
 
     ``record`` is a file that the ticks of live sources are also written to, ``recorded`` one that is played
-    in the place of the sources.
+    in the place of the sources. ``shared``: other producers of the pipeline send a part of the symbols.
 
     Raises:
         UnknownPackagedSymbol: a replay has no data of a symbol.
@@ -32,8 +37,9 @@ def run(
         UnknownExchange: a live source does not have the pipeline's exchange.
     """
     registry = new_registry()
-    readiness = Readiness(["kafka", "resume"])
-    frame = Frame(config, shutdown, registry, readiness, ProducerMetrics(registry, config.name))
+    readiness = Readiness(["kafka", "resume", *([CHECK] if shared else [])])
+    metrics = ProducerMetrics(registry, config.name)
+    frame = Frame(config, shutdown, registry, readiness, metrics, shared=shared)
     # First of all, because it is what a person can get wrong.
     producer = (
         LiveProducer(frame, record)

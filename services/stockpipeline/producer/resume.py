@@ -1,7 +1,8 @@
 """What was sent before: the newest tick of each symbol, from the ticks topic itself.
 
 The topic is the only place that knows for certain, so there is nothing that could disagree with it. This
-holds while one producer runs at a time; its Deployment recreates instead of rolling. Ticks that are older
+holds while one producer sends a symbol at a time: there is one only, whose Deployment recreates instead of
+rolling, or several share them (see `share`). Ticks that are older
 than the topic's retention are gone from it, though: of a symbol whose ticks all are, the detector's state
 still says which one was taken last.
 """

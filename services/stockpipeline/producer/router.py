@@ -25,6 +25,11 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def always() -> bool:
+    """Return True: where one producer sends all symbols, nobody has to be asked."""
+    return True
+
+
 class Router:
     """The `Sink` of all live sources of a producer."""
 
@@ -36,6 +41,7 @@ class Router:
         metrics: SourceMetrics,
         recorder: Recorder | None = None,
         now_ms: Callable[[], int] = wall_ms,
+        may_send: Callable[[], bool] = always,
     ) -> None:
         self._chain = chain
         self._producer = producer
@@ -43,6 +49,7 @@ class Router:
         self._metrics = metrics
         self._recorder = recorder
         self._now_ms = now_ms
+        self._may_send = may_send
         self.outbox = Outbox(self._send)
         self.event_time_ms = 0
         """Exchange time of the newest tick that was sent."""
@@ -55,6 +62,9 @@ class Router:
             check_tick(tick)
         except MalformedTick as malformed:
             self.malformed(tick.source, malformed.reason, str(malformed), repr(tick).encode())
+            return
+        if not self._may_send():
+            self._metrics.dropped(tick.source, "fenced")
             return
         if self._chain.offer(tick, self._now_ms()):
             if self._recorder is not None:

@@ -64,6 +64,12 @@ class ProducerMetrics:
             ["pipeline"],
             registry=registry,
         ).labels(pipeline)
+        self.owned_symbols = Gauge(
+            "stockpipeline_producer_owned_symbols",
+            "Symbols that this producer sends; several producers of a pipeline share them",
+            ["pipeline"],
+            registry=registry,
+        ).labels(pipeline)
         self.session_open = Gauge(
             "stockpipeline_producer_session_open",
             "1 while ticks are to be expected at a pace: the exchange has a regular session, or a replay "

@@ -16,7 +16,8 @@ class SourceMetrics:
             "stockpipeline_producer_dropped_ticks_total",
             "Ticks that a source gave and that were not sent, by reason: standby (another source serves the "
             "symbol), late (older than the newest sent), future (by more than clocks may differ), superseded "
-            "(Kafka was away for too long: a newer one of the symbol took its place)",
+            "(Kafka was away for too long: a newer one of the symbol took its place), fenced (the lease "
+            "of this producer is over: another one may serve the symbol)",
             ["pipeline", "source", "reason"],
             registry=registry,
         )

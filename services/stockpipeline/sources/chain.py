@@ -13,7 +13,7 @@ Times: ``now_ms`` is the wall clock in epoch ms.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -178,7 +178,15 @@ class Chain:
             for name, symbol in self._symbols.items()
         }
 
-    def resume(self, last_ts: dict[str, int]) -> None:
+    def serve(self, symbols: Collection[str], now_ms: int) -> None:
+        """Decide for these symbols from now on, and for no others."""
+        heard = self._trading_ms(now_ms)
+        for name in self._symbols.keys() - set(symbols):
+            del self._symbols[name]
+        for name in set(symbols) - self._symbols.keys():
+            self._symbols[name] = _Symbol(len(self._sources), heard, now_ms)
+
+    def resume(self, last_ts: Mapping[str, int]) -> None:
         """Begin after these event times: what was sent of each symbol before."""
         for name, ts in last_ts.items():
             if name in self._symbols:

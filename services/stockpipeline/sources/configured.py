@@ -1,6 +1,6 @@
 """The source that a pipeline's configuration asks for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
 from stockpipeline.api import PipelineConfig
@@ -19,8 +19,11 @@ WARM_UP_SESSIONS = 250
 """Where no replay says from when on to play: enough for indicators to forget where history begins."""
 
 
-def replay_source(config: PipelineConfig, calendar: SessionCalendar) -> ReplaySource:
-    """Return the replay of the packaged bars of all symbols, with their history before its start.
+def replay_source(
+    config: PipelineConfig, calendar: SessionCalendar, symbols: Collection[str] | None = None
+) -> ReplaySource:
+    """Return the replay of the packaged bars of some symbols (None: all), with their history before its
+    start.
 
     Raises:
         NoReplay: the source is of another kind.
@@ -30,7 +33,11 @@ def replay_source(config: PipelineConfig, calendar: SessionCalendar) -> ReplaySo
     replay = source.replay
     if replay is None:
         raise NoReplay(f"source {source.name} is not a replay")
-    bars = {symbol: packaged_bars(symbol) for symbol in config.spec.universe.symbols}
+    bars = {
+        symbol: packaged_bars(symbol)
+        for symbol in config.spec.universe.symbols
+        if symbols is None or symbol in symbols
+    }
     return played(config, calendar, bars)
 
 

@@ -43,6 +43,16 @@ class LiveSource(Protocol):
     def want(self, symbols: Collection[str]) -> None:
         """Say for which of its symbols the source is needed now; it may be lazy about the others."""
 
+    def groups(self) -> Collection[Collection[str]]:
+        """Return the symbols that one producer has to serve together, because they share what only one may
+        use."""
+
+    async def serve(self, symbols: Collection[str]) -> None:
+        """Serve only these of its symbols from now on; return when the connections for others are closed.
+
+        Before the first call, all are served.
+        """
+
     async def history(self, symbol: str, bars: int) -> BarSeries:
         """Return the newest daily bars of a symbol, adjusted, oldest first, up to so many; today's may be
         among them.

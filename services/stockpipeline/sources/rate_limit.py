@@ -39,6 +39,11 @@ class RateLimit:
             await self._sleep(mine - now)
         return mine - now
 
+    def allow(self, per_second: float) -> None:
+        """Change the limit, from the next turn on; one that is 0 leaves it as it is, for nobody asks."""
+        if per_second > 0.0:
+            self._per_second = per_second
+
     def slow_down(self) -> None:
         """Ask half as often from now on, for a while."""
         now = self._clock()

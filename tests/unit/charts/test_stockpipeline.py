@@ -55,6 +55,7 @@ CHOICES: dict[str, list[Any]] = {
     "networkPolicy.enabled": [False, True],
     "imagePullSecrets": [[], [{"name": "registry"}]],
     "logLevel": ["info", "debug"],
+    "scaling.producer": [{"replicas": 1}, {"replicas": 2}],
     "scaling.detector": [{"replicas": 1}, {"replicas": 3}, {"autoscaling": AUTOSCALING}],
     "secrets": [[], [{"name": "kis", "keys": ["appkey", "appsecret"]}]],
     "producer": [{}, COMPONENT],
@@ -228,6 +229,15 @@ def test_detectors_are_as_many_as_asked_for() -> None:
     found = deployments(render({"scaling": {"detector": {"replicas": 3}}}))
     assert found["demo-detector"]["spec"]["replicas"] == 3
     assert found["demo-producer"]["spec"]["replicas"] == 1
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_producers_share_the_symbols_where_there_are_several(replicas: int) -> None:
+    found = deployments(render({"scaling": {"producer": {"replicas": replicas}}}))["demo-producer"]["spec"]
+    assert found["replicas"] == replicas
+    (container,) = found["template"]["spec"]["containers"]
+    assert ("--shared" in container["args"]) == (replicas > 1)
+    assert found["strategy"] == {"type": "Recreate"}, "one that shares nothing must not meet those that do"
 
 
 def test_an_autoscaler_owns_the_number_of_detectors() -> None:

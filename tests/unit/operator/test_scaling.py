@@ -36,6 +36,12 @@ def test_the_number_of_detectors_is_passed_on_where_it_is_asked_for() -> None:
     assert _scaling({"detector": {"replicas": 3}}) == {"detector": {"replicas": 3}}
 
 
+def test_the_number_of_producers_is_passed_on_where_it_is_asked_for() -> None:
+    asked = {"producer": {"replicas": 2}, "detector": {"replicas": 3}}
+    assert _scaling(asked) == asked
+    assert _scaling({"producer": {"replicas": 1}}) is None
+
+
 def test_an_autoscaler_is_told_where_the_lag_is() -> None:
     assert _scaling({"detector": {"autoscaling": {"maxReplicas": 4}}}) == {
         "detector": {

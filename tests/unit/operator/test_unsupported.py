@@ -18,7 +18,6 @@ RULE = {"name": "r", "side": "buy", "when": "close > 1"}
 ASKED: dict[str, dict[str, Any]] = {
     "universe.collect": {"universe": {"collect": {}}},
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
-    "scaling.producer": {"scaling": {"producer": {"replicas": 2}}},
     "batch": {"batch": {}},
     "console": {"console": {}},
 }
@@ -37,4 +36,5 @@ def test_nothing_is_said_of_what_can_be_done() -> None:
     assert find_problems(StockPipelineSpec.model_validate(SMALLEST)) == ()
     rule = {**RULE, "sessions": ["pre", "regular"], "strength": 0.5}
     asked = SMALLEST | {"rules": [rule], "performance": {}, "store": {}, "replicaSync": {}}
+    asked |= {"scaling": {"producer": {"replicas": 2}}}
     assert find_problems(StockPipelineSpec.model_validate(asked)) == ()

@@ -25,6 +25,7 @@ from stockpipeline.sources.kis.stream import ANSWER_SECONDS, SILENCE_SECONDS, Ki
 from stockpipeline.sources.live import Sink
 from stockpipeline.sources.rate_limit import RateLimit
 from stockpipeline.sources.rendezvous import spread
+from stockpipeline.sources.sections import Sections
 from stockpipeline.sources.session_kind import SessionKind
 
 # Requests that leave at even intervals do not arrive at even intervals.
@@ -90,6 +91,18 @@ class KisSource:
             for key, given in live.items()
         }
         self._polled = {key: [regular[symbol] for symbol in given] for key, given in polled.items()}
+        self._sections: Sections[str] = Sections(self._follow, app_keys)
+        self._http: aiohttp.ClientSession | None = None
+        self._sink: Sink | None = None
+
+    def groups(self) -> list[set[str]]:
+        """Return the symbols of each application key: it allows one session, and counts its requests."""
+        return [{one.symbol for one in self._live[key] + self._polled[key]} for key in self._app_keys]
+
+    async def serve(self, symbols: Collection[str]) -> None:
+        """See `LiveSource.serve`."""
+        keys = [key for key, group in zip(self._app_keys, self.groups(), strict=True) if group & set(symbols)]
+        await self._sections.keep(keys)
 
     def want(self, symbols: Collection[str]) -> None:
         """Poll only these; registrations stay, because they cost nothing."""
@@ -97,9 +110,9 @@ class KisSource:
 
     async def run(self, sink: Sink) -> None:
         """Bring trades until cancelled."""
-        async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
-            for fingerprint, app_key in self._app_keys.items():
-                self._start(tasks, http, fingerprint, app_key, sink)
+        async with aiohttp.ClientSession() as http:
+            self._http, self._sink = http, sink
+            await self._sections.run()
 
     async def history(self, symbol: str, bars: int) -> BarSeries:
         """Return the newest daily bars of a symbol, adjusted, oldest first: as many as KIS has, up to so
@@ -129,14 +142,11 @@ class KisSource:
     def _limit(self) -> RateLimit:
         return RateLimit(self._terms.requests_per_second * _SHARE_OF_LIMIT)
 
-    def _start(
-        self,
-        tasks: asyncio.TaskGroup,
-        http: aiohttp.ClientSession,
-        fingerprint: str,
-        app_key: AppKey,
-        sink: Sink,
-    ) -> None:
+    async def _follow(self, fingerprint: str) -> None:
+        """Bring the trades of one application key until cancelled."""
+        http, sink, app_key = self._http, self._sink, self._app_keys[fingerprint]
+        assert http is not None
+        assert sink is not None
         live, polled = self._live[fingerprint], self._polled[fingerprint]
         _log.info(
             "an appkey of KIS", source=self.name, appkey=fingerprint, live=len(live), polled=len(polled)
@@ -172,6 +182,7 @@ class KisSource:
             return [one for one in by_turns.values() if one.symbol in self._wanted and not one.daytime]
 
         rotation = Rotation(self.name, rest, due, looks, self._now_ms)
-        if live:
-            tasks.create_task(stream.run(sink))
-        tasks.create_task(rotation.run(sink))
+        async with asyncio.TaskGroup() as tasks:
+            if live:
+                tasks.create_task(stream.run(sink))
+            tasks.create_task(rotation.run(sink))

@@ -17,6 +17,7 @@ from stockpipeline.runtime.source_metrics import SourceMetrics
 from stockpipeline.sources.backoff import Backoff
 from stockpipeline.sources.live import Sink
 from stockpipeline.sources.rate_limit import RateLimit
+from stockpipeline.sources.sections import Sections
 from stockpipeline.sources.session_kind import SessionKind
 from stockpipeline.sources.yahoo import clients
 from stockpipeline.sources.yahoo.quotes import (
@@ -74,16 +75,9 @@ class YahooSource:
         self._limit = RateLimit(terms.requests_per_second)
         self._charts: clients.Charts | None = None
         self._last = LastQuotes(name, session_kind)
-        self._stream = YahooStream(
-            name,
-            terms.stream_url,
-            list(self._symbols),
-            self._take,
-            session_kind,
-            metrics,
-            terms.silence_seconds,
-            now_ms,
-        )
+        self._all = dict(self._symbols)
+        self._sink: Sink | None = None
+        self._streams: Sections[tuple[str, ...]] = Sections(self._stream, [tuple(self._symbols)])
 
     def want(self, symbols: Collection[str]) -> None:
         """Poll only these; the stream brings all, because it costs nothing."""
@@ -91,9 +85,37 @@ class YahooSource:
 
     async def run(self, sink: Sink) -> None:
         """Bring quotes until cancelled."""
+        self._sink = sink
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._stream.run(sink))
+            tasks.create_task(self._streams.run())
             tasks.create_task(self._poll(sink))
+
+    def groups(self) -> tuple[()]:
+        """Return nothing: any symbol can be served alone."""
+        return ()
+
+    async def serve(self, symbols: Collection[str]) -> None:
+        """See `LiveSource.serve`. Requests are counted for all producers together: each has its share."""
+        self._symbols = {name: symbol for name, symbol in self._all.items() if symbol in symbols}
+        self._wanted &= set(symbols)
+        share = len(self._symbols) / max(1, len(self._all))
+        self._limit.allow(self._terms.requests_per_second * share)
+        await self._streams.keep([tuple(self._symbols)] if self._symbols else [])
+
+    async def _stream(self, names: tuple[str, ...]) -> None:
+        """Stream some symbols until cancelled."""
+        assert self._sink is not None
+        stream = YahooStream(
+            self.name,
+            self._terms.stream_url,
+            names,
+            self._take,
+            self._session_kind,
+            self._metrics,
+            self._terms.silence_seconds,
+            self._now_ms,
+        )
+        await stream.run(self._sink)
 
     async def history(self, symbol: str, bars: int) -> BarSeries:
         """Return the newest daily bars of a symbol, adjusted, oldest first: as many as Yahoo has, up to so
@@ -136,7 +158,7 @@ class YahooSource:
 
     async def _poll(self, sink: Sink) -> None:
         too_often = Backoff(_TOO_OFTEN_WAIT, _LONGEST_TOO_OFTEN, random.Random())  # noqa: S311 - spreads load
-        asked = dict.fromkeys(self._symbols.values(), 0.0)
+        asked = dict.fromkeys(self._all.values(), 0.0)
         # A thread of its own: yfinance's client is shared state, and one at a time is enough for its limit.
         thread = ThreadPoolExecutor(1, thread_name_prefix="yahoo-charts")
         loop = asyncio.get_running_loop()
