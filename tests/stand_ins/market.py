@@ -57,7 +57,7 @@ class Market:
     def days(self, symbol: str, last: date, count: int) -> list[tuple[date, float, float, float, float, int]]:
         """Weekdays up to `last`, newest first: date, open, high, low, close, volume."""
         chance = random.Random(f"{self.seed}/{symbol}/days")
-        newest = date(2026, 12, 31)
+        newest = date(2035, 12, 31)
         found: list[tuple[date, float, float, float, float, int]] = []
         day, close = newest, 100.0
         while len(found) < count and day.year > 2023:

@@ -24,11 +24,12 @@ def start(tmp_path: Path) -> Iterator[StartService]:
         name: str = "",
         environment: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        at: float | None = None,
     ) -> Service:
         directory = tmp_path / (name or command)
         directory.mkdir()
         instance = {"STOCKPIPELINE_INSTANCE": f"{config.name}-{name or command}"}
-        one = service(command, config, directory, {**instance, **(environment or {})}, arguments)
+        one = service(command, config, directory, {**instance, **(environment or {})}, arguments, at)
         one.process.start()
         started.append(one)
         return one

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from stockpipeline.api import PipelineConfig, Topic
 from tests.integration.servers.process import ServerProcess
+from tests.integration.services.clock import ahead
 from tests.ports import free_port
 
 PARTITIONS = 2
@@ -162,13 +163,17 @@ def service(
     directory: Path,
     environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
+    at: float | None = None,
 ) -> Service:
-    """A service that can be started, killed and started again."""
+    """A service that can be started, killed and started again; it may live `at` another time (epoch
+    seconds)."""
     file = directory / "pipeline.json"
     of_store = command in ("store", "replica-sync")
     file.write_text(config.to_store_json() if of_store else config.to_json())
     address = f"127.0.0.1:{free_port()}"
     variables = {"STOCKPIPELINE_HTTP_ADDRESS": address, **(environment or {})}
+
+    module = ["stockpipeline.cli"] if at is None else ["tests.integration.services.clock", str(ahead(at))]
 
     def serves() -> bool:
         with urlopen(f"http://{address}/healthz", timeout=10) as response:
@@ -176,7 +181,7 @@ def service(
 
     process = ServerProcess(
         ["env", *(f"{name}={value}" for name, value in variables.items()),
-         sys.executable, "-m", "stockpipeline.cli", command, "--config", str(file), *arguments],
+         sys.executable, "-m", *module, command, "--config", str(file), *arguments],
         log=directory / f"{command}.log",
         ready=serves,
     )  # fmt: skip

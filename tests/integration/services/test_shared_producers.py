@@ -13,6 +13,7 @@ import redis as redis_client
 
 from stockpipeline.adapters.member_table import MemberTable
 from stockpipeline.api import Topic
+from tests.integration.services.clock import CLOSED, ahead
 from tests.integration.services.comparison import (
     TICKS_PER_BAR,
     TOTAL,
@@ -66,6 +67,7 @@ def test_a_killed_replay_producer_leaves_its_symbols_to_the_others(
 @pytest.fixture
 def kis() -> Iterator[KisServer]:
     with KisServer(heartbeat_seconds=1.0) as server:
+        server.faults.skew_seconds = ahead(CLOSED)
         server.secrets = {f"appkey-{uuid.uuid4().hex}": f"secret-{number}" for number in range(2)}
         yield server
 
@@ -87,9 +89,11 @@ def test_a_killed_live_producer_leaves_its_application_key_to_the_other(
     config = pipeline("shared-live", kafka, redis, sources=[{"name": "kis", "kis": source}])
     create_topics(config)
     environment = {"STOCKPIPELINE_SECRETS": str(tmp_path / "secrets")}
-    producers = [start("producer", config, f"p{number}", environment, ["--shared"]) for number in range(2)]
-    eventually(lambda: len(kis.registered()) == len(SYMBOLS), "all symbols are registered")
+    producers = [
+        start("producer", config, f"p{number}", environment, ["--shared"], at=CLOSED) for number in range(2)
+    ]
     eventually(lambda: all(0 < owned(one) < len(SYMBOLS) for one in producers), "each has an appkey")
+    eventually(lambda: len(kis.registered()) == len(SYMBOLS), "all symbols are registered")
     assert len({session.appkey for session in kis.sessions}) == 2
 
     def trade_all(count: int) -> None:

@@ -122,7 +122,8 @@ class Grants:
                 if grant is not None and self._fresh(grant):
                     self._have[kind] = grant
                     return grant
-                if await self._store.take_turn(kind) and (asked := await self._asked(kind, grant)):
+                # Whoever is cancelled in between would leave a turn that is used, and a grant that nobody has.
+                if (asked := await asyncio.shield(self._in_turn(kind, grant))) is not None:
                     return asked
                 if grant is not None:
                     return grant
@@ -133,6 +134,9 @@ class Grants:
         self._refused.add(grant.value)
         if self._have.get(kind) == grant:
             del self._have[kind]
+
+    async def _in_turn(self, kind: GrantKind, present: Grant | None) -> Grant | None:
+        return await self._asked(kind, present) if await self._store.take_turn(kind) else None
 
     async def _asked(self, kind: GrantKind, present: Grant | None) -> Grant | None:
         """Ask KIS; return None where the answer is to wait, or where the present one still serves."""

@@ -96,3 +96,28 @@ def test_a_request_that_never_arrived_does_not_cost_the_turn() -> None:
 
 def test_no_secret_in_its_text() -> None:
     assert "s3cret" not in repr(Grant("s3cret", 0, 1))
+
+
+def test_whoever_is_cancelled_while_asking_loses_nothing_for_the_next() -> None:
+    world = World()
+
+    async def cancelled_then_again() -> Grant:
+        asking, answer = asyncio.Event(), asyncio.Event()
+
+        async def ask(kind: GrantKind) -> Grant:
+            asking.set()
+            await answer.wait()
+            return await world.ask(kind)
+
+        task = asyncio.create_task(Grants(world.store, ask, lambda: world.now, world.sleep).get(TOKEN))
+        await asking.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        answer.set()
+        while not world.asked:
+            await asyncio.sleep(0)
+        return await world.grants().get(TOKEN)
+
+    assert asyncio.run(cancelled_then_again()).value == "token-1"
+    assert len(world.asked) == 1
