@@ -122,7 +122,7 @@ class Grants:
                 if grant is not None and self._fresh(grant):
                     self._have[kind] = grant
                     return grant
-                # Whoever is cancelled in between would leave a turn that is used, and a grant that nobody has.
+                # Whoever is cancelled in between would leave a used turn, and a grant that nobody has.
                 if (asked := await asyncio.shield(self._in_turn(kind, grant))) is not None:
                     return asked
                 if grant is not None:
