@@ -137,7 +137,7 @@ def example(settings: Settings, cluster: Cluster, progress: Progress) -> None:
     with progress.step(f"Apply {EXAMPLE} and wait until it is ready"):
         kubectl(cluster, "apply", "--filename", str(settings.repo / EXAMPLE))
         wait_until(
-            lambda: _is_ready(cluster, namespace, name),
+            lambda: is_ready(cluster, namespace, name),
             ROLLOUT_TIMEOUT,
             f"StockPipeline {namespace}/{name} is ready (see `kubectl describe stockpipeline {name}`)",
         )
@@ -149,7 +149,8 @@ def example(settings: Settings, cluster: Cluster, progress: Progress) -> None:
         )
 
 
-def _is_ready(cluster: Cluster, namespace: str, name: str) -> bool:
+def is_ready(cluster: Cluster, namespace: str, name: str) -> bool:
+    """Return whether a pipeline is ready."""
     try:
         found = kubectl(cluster, "get", "stockpipeline", name, "--namespace", namespace, "--output", "json")
     except CommandError:  # a restart of the API server must not end the wait

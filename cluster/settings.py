@@ -1,6 +1,6 @@
 """What is chosen from outside about a cluster: its name, its kind, its folders and its ports on loopback.
 
-The choice comes from the environment (`CLUSTER_NAME`, `CLUSTER`, `EGRESS`, `API_PORT`, `PROMETHEUS_PORT`).
+The choice comes from the environment (`CLUSTER_NAME`, `CLUSTER`, `EGRESS`, `SOURCE`, `API_PORT`, `PROMETHEUS_PORT`).
 What a cluster was first made with is remembered in its state folder, so that a later `status` or `down`
 without those variables speaks of the same one.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 Kind = Literal["node", "kind"]
+Source = Literal["replay", "kis-demo"]
 
 DEFAULT_NAME = "stockpipeline"
 REPO = Path(__file__).resolve().parent.parent
@@ -53,6 +54,8 @@ class Settings:
     repo: Path
     api_port: int
     prometheus_port: int
+    source: Source = "replay"
+    """What example pipelines `make up` brings: a replay, and with kis-demo also live quotes of stand-ins."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -91,6 +94,7 @@ class Settings:
             repo=REPO,
             api_port=_port(env, "API_PORT", remembered, FIRST_API_PORT + slot),
             prometheus_port=_port(env, "PROMETHEUS_PORT", remembered, FIRST_PROMETHEUS_PORT + slot),
+            source=_source(env),
         )
 
     def check_kind(self) -> None:
@@ -115,6 +119,13 @@ class Settings:
         temporary = _memory(self.state).with_suffix(".new")
         temporary.write_text(json.dumps(values) + "\n")
         temporary.replace(_memory(self.state))
+
+
+def _source(env: Mapping[str, str]) -> Source:
+    value = env.get("SOURCE") or "replay"
+    if value not in ("replay", "kis-demo"):
+        raise SettingsError(f"SOURCE={value!r}: use replay, or kis-demo for live quotes of stand-ins")
+    return cast(Source, value)
 
 
 def slot_of(name: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
-from cluster import deploy, environment, imagebuild, ports, prerequisites, usage
+from cluster import demo, deploy, environment, imagebuild, ports, prerequisites, usage
 from cluster.backend import Cluster
 from cluster.embedded.locked import locked
 from cluster.embedded.node import EmbeddedNode
@@ -39,6 +39,8 @@ def up(settings: Settings, progress: Progress) -> None:
             deploy.product(settings, cluster, images, progress)
             loading.wait_for("services")
         deploy.example(settings, cluster, progress)
+        if settings.source == "kis-demo":
+            demo.kis_demo(settings, cluster, images, progress)
         deploy.settle(settings)
     deploy.summary(settings, cluster)
 

@@ -32,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.stand_ins")
     parser.add_argument("kind", choices=["kis", "yahoo"])
     parser.add_argument("--port", type=int, default=0, help="default: any that is free")
+    parser.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
     parser.add_argument(
         "--ticks-per-second", type=float, default=2.0, help="trades of each symbol that is followed"
     )
@@ -46,6 +47,7 @@ def main() -> int:
         server = KisServer(port=arguments.port, ticks_per_second=arguments.ticks_per_second)
     else:
         server = YahooServer(port=arguments.port, ticks_per_second=arguments.ticks_per_second)
+    server.host = arguments.host
     with server:
         urls = (
             {"restUrl": server.rest_url, "websocketUrl": server.websocket_url, "appkeys": server.secrets}

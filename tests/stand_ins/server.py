@@ -20,7 +20,9 @@ async def send(socket: web.WebSocketResponse, text: str | bytes) -> None:
 
 
 class StandIn:
-    """A server on loopback; `with` starts it (in milliseconds) and stops it."""
+    """A server, on loopback unless `host` is set; `with` starts it (in milliseconds) and stops it."""
+
+    host = "127.0.0.1"
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
@@ -67,7 +69,7 @@ class StandIn:
         runner = web.AppRunner(self.application(), shutdown_timeout=0.2, access_log=None)
         try:
             await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", self.port)
+            site = web.TCPSite(runner, self.host, self.port)
             await site.start()
             server: Any = site._server
             self.port = server.sockets[0].getsockname()[1]

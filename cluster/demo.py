@@ -1,0 +1,172 @@
+"""`make up SOURCE=kis-demo`: the stand-ins for KIS and Yahoo in the cluster, and a live pipeline on them.
+
+Their code is that of the tests, in a ConfigMap: no image has it. Nothing but the demo's producer reaches them, and
+they reach nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cluster.backend import Cluster
+from cluster.deploy import ROLLOUT_TIMEOUT, is_ready
+from cluster.imagebuild import Image
+from cluster.observe import kubectl
+from cluster.progress import Progress
+from cluster.settings import Settings
+from cluster.shell import run, wait_until
+
+NAMESPACE = "stockpipeline-stand-ins"
+PORT = 9443
+EXAMPLE = "examples/kis-demo.yaml"
+EXAMPLE_KEY = ("default", "kis-demo")
+STAND_INS = ("kis", "yahoo")
+_CODE = "stand-ins"
+_SECRET = {
+    "appkey": "test-appkey",
+    "appsecret": "test-appsecret",
+}  # what the stand-in knows; nobody else does
+_RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def kis_demo(settings: Settings, cluster: Cluster, images: Mapping[str, Image], progress: Progress) -> None:
+    """Run the stand-ins, apply the example on them, and wait until it is ready."""
+    with progress.step("Run stand-ins for KIS and Yahoo"):
+        code = {
+            path.name: path.read_text(encoding="utf-8")
+            for path in sorted((settings.repo / "tests" / "stand_ins").glob("*.py"))
+        }
+        document = json.dumps(
+            {"apiVersion": "v1", "kind": "List", "items": manifests(images["services"].reference, code)}
+        )
+        run([cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--filename", "-"], input=document)
+        for name in STAND_INS:
+            kubectl(
+                cluster, "rollout", "status", f"deployment/{name}", "--namespace", NAMESPACE,
+                f"--timeout={ROLLOUT_TIMEOUT:.0f}s", timeout=ROLLOUT_TIMEOUT + 30,
+            )  # fmt: skip
+    namespace, name = EXAMPLE_KEY
+    with progress.step(f"Apply {EXAMPLE} and wait until it is ready"):
+        kubectl(cluster, "apply", "--filename", str(settings.repo / EXAMPLE))
+        wait_until(
+            lambda: is_ready(cluster, namespace, name),
+            ROLLOUT_TIMEOUT,
+            f"StockPipeline {namespace}/{name} is ready (see `kubectl describe stockpipeline {name}`)",
+        )
+
+
+def manifests(image: str, code: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return what the demo needs beside its pipeline; ``code`` is the package of the stand-ins, by file."""
+    namespace, pipeline = EXAMPLE_KEY
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": _CODE, "namespace": NAMESPACE},
+            "data": {**code},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": pipeline, "namespace": namespace},
+            "stringData": _SECRET,
+        },
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "only-the-demo", "namespace": NAMESPACE},
+            "spec": {
+                "podSelector": {},
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [
+                    {
+                        "from": [
+                            {
+                                "namespaceSelector": {
+                                    "matchLabels": {"kubernetes.io/metadata.name": namespace}
+                                },
+                                "podSelector": {
+                                    "matchLabels": {
+                                        "stockpipeline.dev/pipeline": pipeline,
+                                        "app.kubernetes.io/component": "producer",
+                                    }
+                                },
+                            }
+                        ],
+                        "ports": [{"protocol": "TCP", "port": PORT}],
+                    }
+                ],
+            },
+        },
+        *(part for name in STAND_INS for part in _stand_in(name, image)),
+    ]
+
+
+def _stand_in(name: str, image: str) -> list[dict[str, Any]]:
+    labels = {"app.kubernetes.io/name": "stand-in", "app.kubernetes.io/component": name}
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
+    container = {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/opt/stockpipeline/bin/python", "-m", "tests.stand_ins", name],
+        "args": ["--host", "0.0.0.0", "--port", str(PORT), "--ticks-per-second", "1"],
+        "workingDir": "/code",
+        "env": [{"name": "HOME", "value": "/tmp"}],
+        "ports": [{"name": "api", "containerPort": PORT}],
+        "readinessProbe": {"tcpSocket": {"port": "api"}, "periodSeconds": 1},
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "96Mi"},
+            "limits": {"cpu": "500m", "memory": "256Mi"},
+        },
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [
+            {"name": "code", "mountPath": "/code/tests/stand_ins", "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 2,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [
+            {"name": "code", "configMap": {"name": _CODE}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}},
+        ],
+    }
+    return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": metadata,
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata,
+            "spec": {"selector": labels, "ports": [{"name": "api", "port": PORT, "targetPort": "api"}]},
+        },
+    ]
