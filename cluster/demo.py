@@ -1,7 +1,7 @@
 """`make up SOURCE=kis-demo`: the stand-ins for KIS and Yahoo in the cluster, and a live pipeline on them.
 
-Their code is that of the tests, in a ConfigMap: no image has it. Nothing but the demo's producer reaches them, and
-they reach nothing.
+Their code is that of the tests, in a ConfigMap: no image has it. Nothing but the demo's producer reaches
+them, and they reach nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _SECRET = {
     "appkey": "test-appkey",
     "appsecret": "test-appsecret",
 }  # what the stand-in knows; nobody else does
+# In a pod, which the policy below keeps for the demo alone.
+_ANY = "0.0.0.0"  # noqa: S104
+_TMP = "/tmp"  # noqa: S108
 _RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -121,9 +124,9 @@ def _stand_in(name: str, image: str) -> list[dict[str, Any]]:
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["/opt/stockpipeline/bin/python", "-m", "tests.stand_ins", name],
-        "args": ["--host", "0.0.0.0", "--port", str(PORT), "--ticks-per-second", "1"],
+        "args": ["--host", _ANY, "--port", str(PORT), "--ticks-per-second", "1"],
         "workingDir": "/code",
-        "env": [{"name": "HOME", "value": "/tmp"}],
+        "env": [{"name": "HOME", "value": _TMP}],
         "ports": [{"name": "api", "containerPort": PORT}],
         "readinessProbe": {"tcpSocket": {"port": "api"}, "periodSeconds": 1},
         "resources": {
@@ -133,7 +136,7 @@ def _stand_in(name: str, image: str) -> list[dict[str, Any]]:
         "securityContext": _RESTRICTED,
         "volumeMounts": [
             {"name": "code", "mountPath": "/code/tests/stand_ins", "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "tmp", "mountPath": _TMP},
         ],
     }
     pod = {

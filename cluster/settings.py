@@ -1,8 +1,8 @@
 """What is chosen from outside about a cluster: its name, its kind, its folders and its ports on loopback.
 
-The choice comes from the environment (`CLUSTER_NAME`, `CLUSTER`, `EGRESS`, `SOURCE`, `API_PORT`, `PROMETHEUS_PORT`).
-What a cluster was first made with is remembered in its state folder, so that a later `status` or `down`
-without those variables speaks of the same one.
+The choice comes from the environment (`CLUSTER_NAME`, `CLUSTER`, `EGRESS`, `SOURCE`, `API_PORT`,
+`PROMETHEUS_PORT`). What a cluster was first made with is remembered in its state folder, so that a later
+`status` or `down` without those variables speaks of the same one.
 """
 
 from __future__ import annotations
