@@ -24,10 +24,8 @@ EXAMPLE = "examples/kis-demo.yaml"
 EXAMPLE_KEY = ("default", "kis-demo")
 STAND_INS = ("kis", "yahoo")
 _CODE = "stand-ins"
-_SECRET = {
-    "appkey": "test-appkey",
-    "appsecret": "test-appsecret",
-}  # what the stand-in knows; nobody else does
+# What the stand-in knows, and nobody else.
+_SECRET = {"appkey": "test-appkey", "appsecret": "test-appsecret"}
 # In a pod, which the policy below keeps for the demo alone.
 _ANY = "0.0.0.0"  # noqa: S104
 _TMP = "/tmp"  # noqa: S108
