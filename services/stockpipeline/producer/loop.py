@@ -74,8 +74,9 @@ class ProducerLoop:
     def send_all(self, after: Mapping[str, int]) -> bool:
         """Send until the source has no more and all is acknowledged; return False if told to stop before."""
         send, look = self._producer.send, self._look
+        keeps_time, delay_of = self._pacer.keeps_time, self._pacer.delay
         for tick in self._source.ticks(after):
-            while (delay := self._pacer.delay(tick.ts)) > 0:
+            while keeps_time and (delay := delay_of(tick.ts)) > 0:
                 if not look(min(delay, _WAIT_SECONDS)):
                     return False
             if not send(tick.symbol, encode_tick(tick), look):

@@ -7,11 +7,14 @@ any number costs nothing.
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from operator import attrgetter
 
 from stockpipeline.market.bars import Bar, BarSeries
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.market.ticks import MarketSession, Tick
 from stockpipeline.sources.bridge import bridge
+
+_by_time = attrgetter("ts")
 
 
 class ReplaySource:
@@ -56,19 +59,17 @@ class ReplaySource:
                 if (index + 1) * self._ticks_per_bar > after.get(symbol, 0):
                     by_session.setdefault(bar.session, []).append((symbol, index, bar))
         for session in sorted(by_session):
-            for tick in sorted(self._session(session, by_session[session]), key=_by_time):
-                if tick.seq is not None and tick.seq > after.get(tick.symbol, 0):
-                    yield tick
+            yield from sorted(self._session(session, by_session[session], after), key=_by_time)
 
-    def _session(self, session: int, bars: list[tuple[str, int, Bar]]) -> Iterator[Tick]:
+    def _session(
+        self, session: int, bars: list[tuple[str, int, Bar]], after: Mapping[str, int]
+    ) -> Iterator[Tick]:
         """Make the ticks of one session, symbol after symbol."""
         opens_ms, closes_ms = self._calendar.open_close_ms(session)
         for symbol, index, bar in bars:
             path = bridge(bar, symbol, opens_ms, closes_ms, self._ticks_per_bar, self._seed)
-            first = index * self._ticks_per_bar + 1
-            for number, (ts, price, volume) in enumerate(zip(*path, strict=True), first):
+            before = index * self._ticks_per_bar
+            sent = max(0, after.get(symbol, 0) - before)
+            rest = zip(path.ts[sent:], path.prices[sent:], path.volumes[sent:], strict=True)
+            for number, (ts, price, volume) in enumerate(rest, before + sent + 1):
                 yield Tick(symbol, price, volume, ts, self.name, MarketSession.REGULAR, number)
-
-
-def _by_time(tick: Tick) -> int:
-    return tick.ts
