@@ -38,13 +38,23 @@ def replay_source(
         for symbol in config.spec.universe.symbols
         if symbols is None or symbol in symbols
     }
-    return played(config, calendar, bars)
+    return ReplaySource(
+        source.name,
+        bars,
+        calendar,
+        replay.start,
+        replay.end,
+        replay.ticks_per_bar,
+        replay.seed,
+        replay.loop,
+    )
 
 
 def played(config: PipelineConfig, calendar: SessionCalendar, bars: Mapping[str, BarSeries]) -> ReplaySource:
     """Return a replay of other bars, as the pipeline's own replay would play them.
 
-    A pipeline of live sources says nothing about that: all sessions after the first 250 are played.
+    A pipeline of live sources says nothing about that: all sessions after the first 250 are played. They are
+    played once, also where the pipeline says that it loops.
     """
     source = config.spec.sources[0]
     replay = source.replay

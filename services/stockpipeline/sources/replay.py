@@ -7,12 +7,14 @@ any number costs nothing.
 
 from collections.abc import Iterator, Mapping
 from datetime import date
+from itertools import chain
 from operator import attrgetter
 
 from stockpipeline.market.bars import Bar, BarSeries
-from stockpipeline.market.calendar import SessionCalendar
+from stockpipeline.market.calendar import LAST_DAY, SessionCalendar
 from stockpipeline.market.ticks import MarketSession, Tick
 from stockpipeline.sources.bridge import bridge
+from stockpipeline.sources.laps import Day, laps
 
 _by_time = attrgetter("ts")
 
@@ -20,7 +22,8 @@ _by_time = attrgetter("ts")
 class ReplaySource:
     """Plays the bars of ``start`` to ``end`` (both included; no end: to the last bar) of each symbol.
 
-    ``bars`` may reach back before ``start``: what lies there is the symbol's history.
+    ``bars`` may reach back before ``start``: what lies there is the symbol's history. With ``loop`` it goes
+    on after ``end``, see `laps`.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class ReplaySource:
         end: date | None = None,
         ticks_per_bar: int = 100,
         seed: int = 1,
+        loop: bool = False,
     ) -> None:
         self.name = name
         self._calendar = calendar
@@ -42,13 +46,18 @@ class ReplaySource:
         if end is not None:
             played = {symbol: series.until(end) for symbol, series in played.items()}
         self._played = played
+        self._laps: list[int] = []
+        self._lap = 0
+        if loop and end is not None:
+            self._laps = calendar.sessions_between(start, LAST_DAY)
+            self._lap = len(calendar.sessions_between(start, end))
 
     def history(self, symbol: str) -> BarSeries:
         """Return the bars before the replay's start."""
         return self._history[symbol]
 
     def last_number(self, symbol: str) -> int:
-        """Return the number of the symbol's last tick; 0 where it has none."""
+        """Return the number of the symbol's last tick, in the first lap; 0 where it has none."""
         return len(self._played[symbol]) * self._ticks_per_bar
 
     def ticks(self, after: Mapping[str, int]) -> Iterator[Tick]:
@@ -58,8 +67,11 @@ class ReplaySource:
             for index, bar in enumerate(series):
                 if (index + 1) * self._ticks_per_bar > after.get(symbol, 0):
                     by_session.setdefault(bar.session, []).append((symbol, index, bar))
-        for session in sorted(by_session):
-            yield from sorted(self._session(session, by_session[session], after), key=_by_time)
+        days = [Day(session, by_session[session]) for session in sorted(by_session)]
+        bars_sent = {symbol: number // self._ticks_per_bar for symbol, number in after.items()}
+        more = laps(self._played, self._laps, self._lap, bars_sent) if self._lap else ()
+        for day in chain(days, more):
+            yield from sorted(self._session(day.session, day.bars, after), key=_by_time)
 
     def _session(
         self, session: int, bars: list[tuple[str, int, Bar]], after: Mapping[str, int]
@@ -67,9 +79,11 @@ class ReplaySource:
         """Make the ticks of one session, symbol after symbol."""
         opens_ms, closes_ms = self._calendar.open_close_ms(session)
         for symbol, index, bar in bars:
-            path = bridge(bar, symbol, opens_ms, closes_ms, self._ticks_per_bar, self._seed)
             before = index * self._ticks_per_bar
             sent = max(0, after.get(symbol, 0) - before)
+            if sent >= self._ticks_per_bar:
+                continue
+            path = bridge(bar, symbol, opens_ms, closes_ms, self._ticks_per_bar, self._seed)
             rest = zip(path.ts[sent:], path.prices[sent:], path.volumes[sent:], strict=True)
             for number, (ts, price, volume) in enumerate(rest, before + sent + 1):
                 yield Tick(symbol, price, volume, ts, self.name, MarketSession.REGULAR, number)

@@ -14,10 +14,12 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from stockpipeline.market.calendar import SessionCalendar
 from tests.integration.servers.kafka import running_broker
+from tests.integration.servers.redis import running_server
 from tests.integration.services.support import create_topic
 from tests.performance.producer.decoding import chain_rate, decode_rate, review_cost
 from tests.performance.producer.outage import PER_SECOND, outage_lost
 from tests.performance.producer.replays import bare_produce, replay_rate
+from tests.performance.producer.takeover import takeover_seconds
 from tests.performance.report import Report
 
 # The broker's disk is not what is measured: it keeps little.
@@ -75,6 +77,9 @@ def main() -> int:
         lost, offered = outage_lost(broker, "outage", seconds)
         note = f"of {offered:,} at {PER_SECOND:,}/s, broker killed for {seconds} s, order checked"
         report.add("outage_lost", lost, "ticks", note=note)
+        with running_server(Path(folder)) as redis:
+            took = takeover_seconds(broker.bootstrap, redis.url, Path(folder))
+        report.add("takeover_seconds", took, "s", note="one of three producers killed; the goal is 10 s")
     report.finish()
     return 0
 

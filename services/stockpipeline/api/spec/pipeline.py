@@ -122,6 +122,14 @@ class StockPipelineSpec(ApiModel):
             for name in ("start", "ticks_per_bar", "seed")
         ),
         Check(
+            "!has(self.sources[0].replay) || !has(oldSelf.sources[0].replay) || "
+            "!(self.sources[0].replay.loop || oldSelf.sources[0].replay.loop) || "
+            "(has(self.sources[0].replay.end) && has(oldSelf.sources[0].replay.end) && "
+            "self.sources[0].replay.end == oldSelf.sources[0].replay.end)",
+            "sources: replay.end cannot change where replay.loop is or was set: later laps would be in other "
+            "sessions; delete the pipeline and make it anew",
+        ),
+        Check(
             "!has(self.performance) || !has(self.performance.benchmark) || has(self.universe.collect) || "
             "self.performance.benchmark in self.universe.symbols",
             "performance.benchmark must be one of universe.symbols: its ticks are needed",

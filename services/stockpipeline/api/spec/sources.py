@@ -116,6 +116,10 @@ class ReplaySource(ApiModel):
     """Ticks made from each daily bar: a path from open to close that touches high and low; volumes add up to
     the bar's. Cannot change later."""
 
+    loop: bool = False
+    """Go on after `end`: backwards, forwards again, and so on, in the sessions that follow, to the year 2049.
+    Prices go on where they are. Needs `end`, which cannot change then."""
+
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 1
     """Seed of the path between the prices of a bar. The same seed gives the same ticks. Cannot change
     later."""
@@ -125,6 +129,11 @@ class ReplaySource(ApiModel):
             "!has(self.end) || self.end >= self.start",
             "replay.end must not be before replay.start",
             lambda replay: replay.end is None or replay.end >= replay.start,
+        ),
+        Check(
+            "!self.loop || has(self.end)",
+            "replay.loop needs replay.end: the session in which it turns",
+            lambda replay: not replay.loop or replay.end is not None,
         ),
     )
 
