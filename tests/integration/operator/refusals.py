@@ -39,6 +39,7 @@ OF_A_SPEC: list[tuple[dict[str, Any], str]] = [
         "a replay must be the only source",
     ),
     (_source(replay={**REPLAY, "end": "2003-12-31"}), "replay.end must not be before replay.start"),
+    (_source(replay={**REPLAY, "loop": True}), "replay.loop needs replay.end"),
     (_source(kis={"credentials": [{"secretRef": {"name": "Kis"}}]}), "a name of a Kubernetes object is made"),
     (
         _source(kis={"credentials": [{"secretRef": {"name": "kis", "appKey": "a b"}}]}),
@@ -117,6 +118,11 @@ OF_A_CHANGE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
             f"sources: replay.{field} cannot change.*delete the pipeline and make it anew",
         )
         for field, value in {"start": "2005-01-03", "ticksPerBar": 7, "seed": 2}.items()
+    ),
+    (
+        _source(replay={**REPLAY, "end": "2012-01-03", "loop": True}),
+        _source(replay={**REPLAY, "end": "2013-01-03"}),
+        "sources: replay.end cannot change where replay.loop is or was set",
     ),
     ({"store": {}}, {"store": {"size": "1Ti"}}, "store.size and store.storageClassName cannot change"),
 ]
