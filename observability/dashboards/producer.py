@@ -100,7 +100,7 @@ BOARD = Board(
                 ),
                 Panel(
                     "Not sent, by source",
-                    "Ticks that were not sent: standby, late, future, superseded.",
+                    "Ticks that were not sent: standby, late, future, superseded, fenced.",
                     "cps",
                     (Query(_rate("dropped_ticks_total", "source, reason"), f"{_SOURCE} {{{{reason}}}}"),),
                 ),
@@ -116,6 +116,17 @@ BOARD = Board(
                     "short",
                     (Query("sum by ($by) (stockpipeline_producer_queue_messages{$pipelines})"),),
                     limits=(10000, 100000),
+                ),
+                Panel(
+                    "Symbols of each producer",
+                    "Who sends how many: several producers of a pipeline share its symbols.",
+                    "short",
+                    (
+                        Query(
+                            "sum by ($by, pod) (stockpipeline_producer_owned_symbols{$pipelines})",
+                            f"{NAME} {{{{pod}}}}",
+                        ),
+                    ),
                 ),
                 Panel(
                     "Refused by Kafka for good",

@@ -86,7 +86,7 @@ class LiveProducer:
             router = Router(chain, producer, dead_letters, self._metrics, recorder, may_send=may_send)
             share = None
             if beats is not None:
-                owned, waits = frame.metrics.owned_symbols, router.outbox.__len__
+                owned, waits = frame.metrics.owned_symbols.set, router.outbox.__len__
                 share = LiveShare(beats, sources, chain, producer, waits, self._last_event_times, owned)
             LiveLoop(
                 sources,

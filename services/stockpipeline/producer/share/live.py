@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
-from prometheus_client import Gauge
 
 from stockpipeline.adapters.kafka_client import KafkaUnavailable
 from stockpipeline.adapters.kafka_producer import KafkaProducer
@@ -23,8 +22,8 @@ _log = structlog.get_logger()
 class LiveShare:
     """Brings sources and chain to what this producer has to serve; ``step`` is called by the main loop.
 
-    ``waiting`` counts the ticks that Kafka's client had no room for; ``last_event_times`` reads what anybody
-    has sent of some symbols, in a thread.
+    ``owned`` is told how many symbols that is. ``waiting`` counts the ticks that Kafka's client had no room
+    for; ``last_event_times`` reads what anybody has sent of some symbols, in a thread.
     """
 
     def __init__(
@@ -35,7 +34,7 @@ class LiveShare:
         producer: KafkaProducer,
         waiting: Callable[[], int],
         last_event_times: Callable[[Collection[str]], dict[str, int]],
-        owned: Gauge,
+        owned: Callable[[int], None],
     ) -> None:
         self._beats = beats
         self._sources = sources
@@ -96,4 +95,4 @@ class LiveShare:
         self._chain.resume(last or {})
         for source in self._sources:
             await source.serve(symbols)
-        self._owned.set(len(symbols))
+        self._owned(len(symbols))
