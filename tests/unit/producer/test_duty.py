@@ -131,6 +131,20 @@ def test_no_symbol_has_two_senders_whatever_fails(seed: int) -> None:
     assert sorted(unit for one in producers for unit in one.sends) == sorted(UNITS.symbols)
 
 
+def test_who_waits_for_a_share_does_not_stand_by() -> None:
+    table, which = FakeTable(), units(["S0"], ())
+    both = [Producer(Duty(name, which, LEASE_SECONDS), 0.0) for name in ("p0", "p1")]
+    stood_by: set[str] = set()
+    now = 0.0
+    while now < 2 * (LEASE_SECONDS + GRACE_SECONDS):
+        now += STEP
+        for one in both:
+            stood_by |= {each.duty.name for each in both if each.duty.stands_by(now)}
+            one.step(table, now)
+    assert stood_by == {one.duty.name for one in both if not one.sends}
+    assert len(stood_by) == 1
+
+
 def test_a_death_moves_its_symbols_in_less_than_ten_seconds() -> None:
     table = FakeTable()
     producers = [Producer(Duty(f"p{number}", UNITS, LEASE_SECONDS), 0.0) for number in range(3)]

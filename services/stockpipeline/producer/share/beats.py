@@ -62,6 +62,11 @@ class Beats:
         """Return whether anything may be sent now."""
         return self._duty.holds(time.monotonic())
 
+    def stands_by(self) -> bool:
+        """Return whether there is surely nothing to send: the symbols are all with others."""
+        with self._lock:
+            return self._duty.stands_by(time.monotonic())
+
     def order(self) -> Order:
         """Return what to let go or to take now; see `Duty.order`."""
         with self._lock:

@@ -110,6 +110,10 @@ class Duty:
         late = sorted(one.name for one in others if one.seen != self._table.epoch)
         return f"these have not let go yet: {', '.join(late)}" if late else None
 
+    def stands_by(self, now: float) -> bool:
+        """Return whether everything belongs to others, and they may have it."""
+        return not self._mine and not self.have and self.unsettled(now) is None
+
     @property
     def members(self) -> int:
         """How many producers share the symbols."""

@@ -51,6 +51,8 @@ class SharedReplay:
         while frame.keep_waiting():
             self._let_go(self._order.leave)
             mine = beats.symbols
+            # First of all: whoever sees that symbols were taken must not take them for played.
+            frame.metrics.exhausted.set(0)
             frame.metrics.owned_symbols.set(len(mine))
             self._order = _NOTHING
             if not mine:
@@ -73,10 +75,10 @@ class SharedReplay:
             beats.left(frozenset(beats.units.symbols))
 
     def _stand_by(self) -> None:
-        """Wait for a share; with a lease, the symbols are all with others."""
+        """Wait for a share."""
         frame = self._frame
         while self._stays():
-            frame.metrics.exhausted.set(self._beats.holds())
+            frame.metrics.exhausted.set(self._beats.stands_by())
             if frame.wait(_STAND_BY_SECONDS):
                 return
 
