@@ -93,6 +93,7 @@ OF_A_SPEC: list[tuple[dict[str, Any], str]] = [
         _producer(env=[{"name": "STOCKPIPELINE_X", "value": "x"}]),
         "variables that begin with STOCKPIPELINE_ are set by the operator",
     ),
+    ({"store": {"history": {"bars": "1y"}}}, "a number of days is written like 365d"),
     ({"replicaSync": {}}, "replicaSync needs store"),
     ({"store": {}, "replicaSync": {"url": "ftp://x"}}, r"replicaSync.url must be s3://"),
 ]
