@@ -55,8 +55,11 @@ CHOICES: dict[str, list[Any]] = {
     "networkPolicy.enabled": [False, True],
     "imagePullSecrets": [[], [{"name": "registry"}]],
     "logLevel": ["info", "debug"],
-    "scaling.producer": [{"replicas": 1}, {"replicas": 2}],
-    "scaling.detector": [{"replicas": 1}, {"replicas": 3}, {"autoscaling": AUTOSCALING}],
+    "scaling": [
+        {"detector": {"replicas": 1}},
+        {"producer": {"replicas": 2}, "detector": {"replicas": 3}},
+        {"detector": {"autoscaling": AUTOSCALING}},
+    ],
     "secrets": [[], [{"name": "kis", "keys": ["appkey", "appsecret"]}]],
     "producer": [{}, COMPONENT],
     "detector": [{}, COMPONENT],
