@@ -41,6 +41,15 @@ ALERTS = Group(
             dashboard="store",
         ),
         Alert(
+            name="StoreDeliveryRefused",
+            severity="warning",
+            wait="0m",
+            expr=f"""sum by ({BY}) (increase(stockpipeline_store_deliveries_total{{result="refused"}}[15m])) > 0""",
+            summary="The batch delivered what the store cannot load",
+            description="{{ $value | humanize }} deliveries to " + _PIPELINE + " were refused in 15 minutes.",
+            dashboard="store",
+        ),
+        Alert(
             name="StorePublishFailing",
             severity="warning",
             wait="5m",

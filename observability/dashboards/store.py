@@ -98,11 +98,30 @@ BOARD = Board(
                     ),
                 ),
                 Panel(
-                    "Upkeep",
-                    "Rows that the history gave up, by table, and how often the master was compacted.",
+                    "Deliveries of the batch",
+                    "Deliveries that were loaded or refused, and those that wait.",
+                    "short",
+                    (
+                        Query(
+                            "sum by ($by, result)"
+                            " (increase(stockpipeline_store_deliveries_total{$pipelines}[$__rate_interval]))",
+                            f"{NAME} {{{{result}}}}",
+                        ),
+                        Query(
+                            "max by ($by) (stockpipeline_store_waiting_deliveries{$pipelines})",
+                            f"{NAME} waiting",
+                        ),
+                    ),
+                ),
+                Panel(
+                    "Rows of the batch, and upkeep",
+                    "Rows that the batch changed and the history gave up, by table; compactions of the master.",
                     "cps",
                     (
-                        Query(_rate("store_forgotten_rows_total", ", table"), f"{NAME} {{{{table}}}}"),
+                        Query(_rate("store_delivered_rows_total", ", table"), f"{NAME} {{{{table}}}} loaded"),
+                        Query(
+                            _rate("store_forgotten_rows_total", ", table"), f"{NAME} {{{{table}}}} deleted"
+                        ),
                         Query(_rate("store_compactions_total"), f"{NAME} compactions"),
                     ),
                 ),

@@ -20,6 +20,7 @@ from stockpipeline.batch.quality import Problem, quality_table
 from stockpipeline.batch.watchlist import Pick, watchlist_table
 from stockpipeline.indicators.engine import Plan
 from stockpipeline.market.sessions import session_date, session_iso
+from stockpipeline.store.deliveries import Deliveries, Delivery, Rows
 from stockpipeline.store.writer import Writer
 
 BASIS = "traded"
@@ -60,22 +61,60 @@ def load_store(
         BrokenPart: a part of the lake cannot be read; nothing is loaded.
         InvalidRows: rows come twice; likewise.
     """
+    tables = rows_of(lake, indicators, session, results, since=since)
+    with writer.transaction(batch_name(session)) as load:
+        counts = {
+            one.table: load.load(one.table, one.rows)
+            if one.first is None or one.last is None
+            else load.replace(one.table, one.rows, one.first, one.last)
+            for one in tables
+        }
+    return Loaded(**counts)
+
+
+def deliver(
+    deliveries: Deliveries,
+    lake: Lake,
+    indicators: Iterable[Indicator],
+    session: int,
+    results: Results,
+    *,
+    since: int | None = None,
+) -> Delivery:
+    """Deliver what `load_store` loads to the service that holds the master; it loads it as one.
+
+    Raises:
+        BrokenPart: a part of the lake cannot be read; nothing is delivered.
+        Unavailable: the object store does not answer; likewise.
+    """
+    tables = rows_of(lake, indicators, session, results, since=since)
+    return deliveries.submit(batch_name(session), tables)
+
+
+def batch_name(session: int) -> str:
+    """Return what the transaction of a session is called."""
+    return f"batch of {session_iso(session)}"
+
+
+def rows_of(
+    lake: Lake, indicators: Iterable[Indicator], session: int, results: Results, *, since: int | None = None
+) -> list[Rows]:
+    """Return what the store is to have; arguments and errors as of `load_store`."""
     plan = Plan(indicators)
-    first = session if since is None else since
-    bars = _gather(lake.bars, BARS, first, session)
+    oldest = session if since is None else since
+    first, until = session_iso(oldest), session_iso(session)
+    bars = _gather(lake.bars, BARS, oldest, session)
     bars = bars.append_column("basis", pa.array([BASIS] * bars.num_rows, pa.string()))
     # An action counts from its session on, and may have been heard of late: all of them are compared.
     actions = _gather(lake.actions, ACTIONS, None, session)
-    values = _long(_gather(lake.indicators, indicators_schema(plan), session, session), plan)
-    until = session_iso(session)
-    with writer.transaction(f"batch of {until}") as load:
-        return Loaded(
-            bars=load.replace("bars", bars, session_iso(first), until),
-            actions=load.replace("actions", actions, "0001-01-01", until),
-            indicators=load.replace("indicators", values, until, until),
-            watchlist=load.replace("watchlist", watchlist_table(session, results.watchlist), until, until),
-            quality=load.load("quality", quality_table(results.problems)),
-        )
+    values = _gather(lake.indicators, indicators_schema(plan), session, session)
+    return [
+        Rows("bars", bars, first, until),
+        Rows("actions", actions, "0001-01-01", until),
+        Rows("indicators", _long(values, plan), until, until),
+        Rows("watchlist", watchlist_table(session, results.watchlist), until, until),
+        Rows("quality", quality_table(results.problems)),
+    ]
 
 
 def _gather(path_of: Callable[[int], Path], schema: pa.Schema, first: int | None, last: int) -> pa.Table:

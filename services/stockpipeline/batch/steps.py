@@ -18,7 +18,7 @@ from stockpipeline.batch.daily_sources import daily_sources
 from stockpipeline.batch.download import Terms, download
 from stockpipeline.batch.downloads import PASSING, DownloadFolder, known_gone
 from stockpipeline.batch.lake import BARS, PARTS, Lake, part_of, read_part, series_of
-from stockpipeline.batch.load import Loaded, Results, load_store
+from stockpipeline.batch.load import Loaded, Results, deliver, load_store
 from stockpipeline.batch.merge import merge
 from stockpipeline.batch.night_folder import NightFolder
 from stockpipeline.batch.outcomes import Outcome, check_coverage
@@ -29,6 +29,8 @@ from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.calendar import FIRST_DAY, LAST_DAY, SessionCalendar
 from stockpipeline.market.listing import Listed, check_share
 from stockpipeline.sources.nasdaq import ListingPlaces, fetch_listing
+from stockpipeline.store.deliveries import Deliveries
+from stockpipeline.store.deliveries import Outcome as Delivered
 from stockpipeline.store.writer import Writer
 
 GONE_DAYS = 7
@@ -227,6 +229,28 @@ def load(night: Night, writer: Writer) -> Loaded:
         StepMissing: the session was not merged or not scanned.
         BrokenPart: a file cannot be read; nothing is loaded.
     """
-    results = Results(picks_of(night.files.watchlist()), problems_of(night.files.problems()))
-    first = night.session - night.terms.history_years * _YEAR_DAYS
-    return load_store(writer, night.lake, night.indicators, night.session, results, since=first)
+    return load_store(
+        writer, night.lake, night.indicators, night.session, _results(night), since=_oldest(night)
+    )
+
+
+def load_by_delivery(night: Night, deliveries: Deliveries, seconds: float) -> Delivered:
+    """As `load`, through the service that holds the master; return when readers can see it.
+
+    Raises:
+        StepMissing, BrokenPart: as `load`.
+        Refused: the store cannot load it; what it held before stays.
+        NotLoaded: the store did not within ``seconds``; it will when it runs.
+    """
+    delivery = deliver(
+        deliveries, night.lake, night.indicators, night.session, _results(night), since=_oldest(night)
+    )
+    return deliveries.await_outcome(delivery, seconds)
+
+
+def _results(night: Night) -> Results:
+    return Results(picks_of(night.files.watchlist()), problems_of(night.files.problems()))
+
+
+def _oldest(night: Night) -> int:
+    return night.session - night.terms.history_years * _YEAR_DAYS

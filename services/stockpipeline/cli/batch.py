@@ -63,7 +63,16 @@ def add_parser(
     compute.add_argument("--anew", action="store_true", help="also of bars that have not changed")
     _add_limit(add("scan", "Put what the rules find in the session on the watchlist."))
     load = add("load", "Bring the session's results and the lake's bars to the store.")
-    load.add_argument("--master", type=Path, required=True, metavar="FILE", help="the store's database")
+    to = load.add_mutually_exclusive_group(required=True)
+    to.add_argument("--master", type=Path, metavar="FILE", help="the store's database, if no service has it")
+    to.add_argument("--deliver", action="store_true", help="to the store's service, through its object store")
+    load.add_argument(
+        "--timeout",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="of --deliver: how long the store may take until readers see it (default 900)",
+    )
 
     sync = add("sync", "Bring the history in Redis to the state of the store.", lake=False, session=False)
     sync.add_argument("--replica", type=Path, required=True, metavar="DIR", help="a replica of the store")

@@ -27,7 +27,10 @@ from stockpipeline.market.listing import BadListing, ShrunkenListing
 from stockpipeline.market.sessions import session_date, session_from_date, session_iso
 from stockpipeline.runtime.logs import configure
 from stockpipeline.sources.nasdaq import DIRECTORY_URL, SCREENER_URL, ListingPlaces
+from stockpipeline.store.deliveries import Deliveries
 from stockpipeline.store.errors import StoreError
+from stockpipeline.store.object_store import open_store
+from stockpipeline.store.places import generations_url
 from stockpipeline.store.writer import Writer
 
 EXPECTED = (
@@ -106,9 +109,14 @@ def _scan(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
 
 
 def _load(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
-    with Writer(arguments.master) as writer:
-        report = steps.load(_night(config, arguments), writer)
-    yield "load", report
+    night = _night(config, arguments)
+    if arguments.deliver:
+        deliveries = Deliveries(open_store(generations_url(config)))
+        yield "load", steps.load_by_delivery(night, deliveries, arguments.timeout)
+    else:
+        with Writer(arguments.master) as writer:
+            report = steps.load(night, writer)
+        yield "load", report
 
 
 def _sync(config: PipelineConfig, arguments: argparse.Namespace) -> Told:

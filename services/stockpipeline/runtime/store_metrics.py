@@ -1,5 +1,7 @@
 """What the store and its replicas export."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _PUBLISH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -38,6 +40,21 @@ class StoreMetrics:
             registry=registry,
         )
 
+        self._deliveries = Counter(
+            "stockpipeline_store_deliveries_total",
+            "Deliveries of the batch that were loaded, or refused because of what they are",
+            ["pipeline", "result"],
+            registry=registry,
+        )
+        self._delivered = Counter(
+            "stockpipeline_store_delivered_rows_total",
+            "Rows of deliveries that were new, differed or were deleted",
+            ["pipeline", "table"],
+            registry=registry,
+        )
+        for result in ("loaded", "refused"):
+            self._deliveries.labels(pipeline, result)
+
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"stockpipeline_store_{name}", text, ["pipeline"], registry=registry).labels(
                 pipeline
@@ -56,6 +73,9 @@ class StoreMetrics:
         self.free = gauge("free_bytes", "Free space on the master's volume")
         self.empty = gauge("empty_bytes", "Blocks of the master that hold nothing; later rows go there")
         self.compactions = counter("compactions_total", "Times that the master was written anew without such")
+        self.waiting_deliveries = gauge(
+            "waiting_deliveries", "Deliveries of the batch that are not loaded yet"
+        )
         self.generation = gauge("generation", "The newest generation that was published from here")
         self.changed = counter(
             "changed_bytes_total", "Bytes of blocks that differed from the generation before"
@@ -81,6 +101,16 @@ class StoreMetrics:
     def forgotten(self, table: str, rows: int) -> None:
         """Count rows that were deleted because of their age."""
         self._forgotten.labels(self._pipeline, table).inc(rows)
+
+    def delivered(self, rows: Mapping[str, int]) -> None:
+        """Count a delivery that was loaded, and what it changed by table."""
+        self._deliveries.labels(self._pipeline, "loaded").inc()
+        for table, count in rows.items():
+            self._delivered.labels(self._pipeline, table).inc(count)
+
+    def refused_delivery(self) -> None:
+        """Count a delivery that cannot be loaded."""
+        self._deliveries.labels(self._pipeline, "refused").inc()
 
     def publish_failed(self, error: str) -> None:
         """Count a publication that failed."""

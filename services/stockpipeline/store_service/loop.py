@@ -18,10 +18,13 @@ from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.shutdown import Shutdown
 from stockpipeline.runtime.store_metrics import StoreMetrics
 from stockpipeline.store.errors import MasterBusy
+from stockpipeline.store.publish import PublishReport
 from stockpipeline.store.writer import Writer
+from stockpipeline.store_service.arrivals import Arrivals
 from stockpipeline.store_service.intake import Intake
 from stockpipeline.store_service.published import Published
 from stockpipeline.store_service.publisher import Publishing
+from stockpipeline.store_service.publisher_process import Received, Task
 from stockpipeline.store_service.upkeep import Upkeep
 
 _POLL_SECONDS = 0.2
@@ -45,6 +48,7 @@ class StoreLoop:
         topics: Callable[[Topic], str],
         intake: Intake,
         publishing: Publishing,
+        publishes: bool,
         history: History,
         interval: float,
         metrics: StoreMetrics,
@@ -61,10 +65,13 @@ class StoreLoop:
         self._readiness = readiness
         self._heartbeat = heartbeat
         self._shutdown = shutdown
+        self._publishes = publishes
         self._published = Published(metrics, readiness)
+        self._arrivals = Arrivals(self._open_master, metrics, publishes=publishes)
         self._upkeep = Upkeep(self._open_master, history, metrics)
         # What a kill left unpublished is published first; if there is nothing, that is said, too.
-        self._unpublished = True
+        self._unpublished = publishes
+        self._next_load = 0.0
         self._next_commit = self._next_publish = self._next_upkeep = 0.0
         self._next_collect = time.monotonic() + min(_COLLECT_SECONDS, 60.0)
 
@@ -108,20 +115,36 @@ class StoreLoop:
         batch = self._intake.batch
         if batch and (now >= self._next_commit or len(batch) >= _MOST_RECORDS):
             self._commit()
+        elif self._arrivals.arrived and now >= self._next_load:
+            self._load()
         elif self._unpublished and now >= self._next_publish:
-            self._publishing.ask("publish")
+            self._publishing.ask(Task("publish"))
+        elif (task := self._arrivals.task()) is not None:
+            self._publishing.ask(task)
         elif now >= self._next_upkeep:
             self._keep_up()
-        elif now >= self._next_collect:
+        elif self._publishes and now >= self._next_collect:
             self._next_collect = now + _COLLECT_SECONDS
-            self._publishing.ask("collect")
+            self._publishing.ask(Task("collect"))
 
     def _open_master(self) -> Writer:
         return Writer(self._master, patience_seconds=_PATIENCE_SECONDS, memory_limit=_MEMORY)
 
+    def _changed(self, master_changed: bool) -> None:
+        self._unpublished |= master_changed and self._publishes
+
+    def _load(self) -> None:
+        try:
+            self._changed(self._arrivals.load())
+        except (MasterBusy, duckdb.Error, OSError) as error:
+            self._readiness.waiting("master", str(error))
+            self._next_load = time.monotonic() + _RETRY_SECONDS
+        else:
+            self._readiness.fine("master")
+
     def _keep_up(self) -> None:
         try:
-            self._unpublished |= self._upkeep.run()
+            self._changed(self._upkeep.run())
         except (MasterBusy, duckdb.Error, OSError) as error:
             # Loading goes on, and says by itself what is wrong with the master.
             _log.warning("the master's upkeep failed; tried again later", why=str(error))
@@ -146,14 +169,19 @@ class StoreLoop:
         self._metrics.loaded(Topic.SIGNALS.value, len(batch.signals))
         self._metrics.loaded(Topic.PERFORMANCE.value, len(batch.performance))
         self._intake.taken()
-        self._unpublished = True
+        self._changed(True)
         self._next_commit = time.monotonic() + self._interval
 
     def _take_answer(self) -> None:
         answer = self._publishing.answer()
         if answer is None:
             return
-        good = self._published.take(answer)
+        done = self._published.take(answer)
         if answer.task == "publish":
-            self._unpublished = not good
-            self._next_publish = 0.0 if good else time.monotonic() + _RETRY_SECONDS
+            self._unpublished = done is None
+            self._next_publish = 0.0 if done else time.monotonic() + _RETRY_SECONDS
+        match done:
+            case PublishReport():
+                self._arrivals.published(done.generation)
+            case Received():
+                self._arrivals.received(done)

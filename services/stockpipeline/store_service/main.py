@@ -6,7 +6,7 @@ from stockpipeline.adapters.kafka_client import KafkaFatal, KafkaUnavailable
 from stockpipeline.adapters.kafka_follower import TopicFollower
 from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
 from stockpipeline.api import PipelineConfig, duration
-from stockpipeline.api.spec.store import ReplicaSchedule
+from stockpipeline.api.spec.store import ReplicaSync
 from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.http import StatusServer
 from stockpipeline.runtime.metrics import new_registry
@@ -19,7 +19,7 @@ from stockpipeline.store.retention import Retention
 from stockpipeline.store.writer import Writer
 from stockpipeline.store_service.intake import TOPICS, Intake, TopicMadeAnew
 from stockpipeline.store_service.loop import StoreLoop
-from stockpipeline.store_service.publisher import NoPublishing, PublisherProcess, Publishing
+from stockpipeline.store_service.publisher import PublisherProcess
 from stockpipeline.store_service.publisher_process import Assignment
 
 _RETRY_SECONDS = 2.0
@@ -42,7 +42,8 @@ def run(config: PipelineConfig, shutdown: Shutdown) -> int:
         master_file(),
         config.names.topic,
         intake,
-        _publishing(config),
+        _publisher(config),
+        config.spec.replica_sync is not None,
         store.history,
         _interval(config),
         metrics,
@@ -109,10 +110,8 @@ def _open(config: PipelineConfig) -> dict[str, dict[int, int]]:
         return {name: writer.offsets(name) for name in map(config.names.topic, TOPICS)}
 
 
-def _publishing(config: PipelineConfig) -> Publishing:
-    sync = config.spec.replica_sync
-    if sync is None:
-        return NoPublishing()
+def _publisher(config: PipelineConfig) -> PublisherProcess:
+    sync = config.spec.replica_sync or ReplicaSync()
     return PublisherProcess(
         Assignment(
             master=str(master_file()),
@@ -128,6 +127,5 @@ def _publishing(config: PipelineConfig) -> Publishing:
 
 
 def _interval(config: PipelineConfig) -> float:
-    sync = config.spec.replica_sync
-    schedule = sync.schedule if sync is not None else ReplicaSchedule()
-    return duration(schedule.publish).total_seconds()
+    sync = config.spec.replica_sync or ReplicaSync()
+    return duration(sync.schedule.publish).total_seconds()

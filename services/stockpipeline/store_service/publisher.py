@@ -20,7 +20,7 @@ class Publishing(Protocol):
     def busy(self) -> bool:
         """Whether a task is under way."""
 
-    def ask(self, task: str) -> None:
+    def ask(self, task: Task) -> None:
         """Begin a task; not while busy."""
 
     def answer(self) -> Answer | None:
@@ -44,7 +44,7 @@ class PublisherProcess:
         """Whether a task is under way."""
         return self._task is not None
 
-    def ask(self, task: str) -> None:
+    def ask(self, task: Task) -> None:
         """Begin a task."""
         process = self._process
         if process is None:
@@ -53,10 +53,10 @@ class PublisherProcess:
             )
             assert process.stdout is not None
             os.set_blocking(process.stdout.fileno(), False)
-        self._task = task
+        self._task = task.name
         assert process.stdin is not None
         with suppress(BrokenPipeError):  # it died: `answer` finds the end of its output
-            process.stdin.write(msgspec.json.encode(Task(task)) + b"\n")
+            process.stdin.write(msgspec.json.encode(task) + b"\n")
 
     def answer(self) -> Answer | None:
         """Return the answer if there is one by now; also that of a process that died over the task."""
@@ -101,19 +101,3 @@ class PublisherProcess:
         with process:
             self._process = None
         return process.returncode
-
-
-class NoPublishing:
-    """For a store without replicas."""
-
-    busy = False
-
-    def ask(self, task: str) -> None:
-        """Do nothing."""
-
-    def answer(self) -> Answer | None:
-        """There is none."""
-        return None
-
-    def close(self, seconds: float) -> None:
-        """Do nothing."""

@@ -10,18 +10,25 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from prometheus_client import CollectorRegistry
 
 from stockpipeline.batch.compute import compute_all
 from stockpipeline.batch.histories import histories, newest_session
 from stockpipeline.batch.lake import PARTS, BrokenPart, Lake, actions_table, bars_table, part_of, write_part
-from stockpipeline.batch.load import Loaded, Results, load_store
+from stockpipeline.batch.load import Loaded, Results, deliver, load_store
 from stockpipeline.batch.quality import Problem
 from stockpipeline.batch.scan import Scanner
 from stockpipeline.batch.watchlist import SCAN_INDICATORS, SCAN_RULES, choose
 from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.corporate_actions import CorporateAction, adjusted
 from stockpipeline.market.packaged import packaged_bars
+from stockpipeline.runtime.store_metrics import StoreMetrics
+from stockpipeline.store.deliveries import Deliveries
+from stockpipeline.store.file_store import FileStore
+from stockpipeline.store.loads import KEYS
 from stockpipeline.store.writer import Writer
+from stockpipeline.store_service.arrivals import Arrivals
+from stockpipeline.store_service.publisher_process import Received
 
 SYMBOLS = ("AAPL", "IBM", "MSFT")
 SERIES = {symbol: packaged_bars(symbol).last(320) for symbol in SYMBOLS}
@@ -74,6 +81,27 @@ def test_loading_twice_is_once_and_a_correction_is_what_it_says(tmp_path: Path) 
         corrected = make_lake(tmp_path / "lake", fewer)
         again = load_store(writer, corrected, SCAN_INDICATORS, LAST, Results())
         assert again == Loaded(1, 0, VALUES, len(found.watchlist), 0)
+
+
+def test_what_is_delivered_is_what_would_be_loaded(tmp_path: Path) -> None:
+    lake = make_lake(tmp_path / "lake", SERIES)
+    first, found = int(SERIES["IBM"].sessions[-5]), results(lake, LAST)
+    with Writer(tmp_path / "master.duckdb") as writer:
+        load_store(writer, lake, SCAN_INDICATORS, LAST, found, since=first)
+    deliveries = Deliveries(FileStore(tmp_path / "store"))
+    deliver(deliveries, lake, SCAN_INDICATORS, LAST, found, since=first)
+    arriving = tmp_path / "arriving"
+    arriving.mkdir()
+    arrivals = Arrivals(
+        lambda: Writer(tmp_path / "served.duckdb"), StoreMetrics(CollectorRegistry(), "demo"), publishes=True
+    )
+    arrivals.received(Received(waiting=1, delivery=deliveries.fetch(1, arriving), folder=str(arriving)))
+    assert arrivals.load()
+    loaded, served = query(tmp_path / "master.duckdb"), query(tmp_path / "served.duckdb")
+    for table in KEYS:
+        rows = f"FROM {table} ORDER BY ALL"
+        assert served(rows, []).equals(loaded(rows, [])), table
+    assert served("SELECT batch FROM meta.commits", []).equals(loaded("SELECT batch FROM meta.commits", []))
 
 
 def test_a_broken_part_loads_nothing(tmp_path: Path) -> None:

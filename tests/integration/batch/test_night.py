@@ -15,6 +15,8 @@ from stockpipeline.adapters.history_redis import HistoryStore
 from stockpipeline.api import PipelineConfig
 from stockpipeline.cli import main
 from stockpipeline.market.sessions import session_iso
+from stockpipeline.store.deliveries import Deliveries
+from stockpipeline.store.file_store import FileStore
 from tests.integration.batch.universe import DEAD, SESSIONS, SYMBOLS, Exchange, collecting, exchange
 
 DAYS = [session_iso(session) for session in SESSIONS]
@@ -114,7 +116,9 @@ def test_nights_follow_each_other_and_again_is_the_same(batch: Batch, at: Exchan
     assert batch.query("SELECT * FROM meta.commits ORDER BY number") == store
 
 
-def test_batches_step_by_step_give_the_bytes_of_one_process(batch: Batch, at: Exchange) -> None:
+def test_batches_step_by_step_give_the_bytes_of_one_process(
+    batch: Batch, at: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
     day = DAYS[-1]
     assert batch.night(day)[0] == 0
     steps: list[tuple[str, ...]] = [
@@ -135,6 +139,12 @@ def test_batches_step_by_step_give_the_bytes_of_one_process(batch: Batch, at: Ex
             status, _ = batch.run(step, day, *words, lake="apart")
         assert status == 0, step
     assert batch.lake("apart") == batch.lake()
+    # There is no service that would load it: that is told, and it waits for one.
+    monkeypatch.setenv("STOCKPIPELINE_DATA", str(batch.folder))
+    status, (told,) = batch.run("load", day, "--deliver", "--timeout", "0", lake="apart")
+    assert (status, told["ok"], told["error"]) == (1, False, "NotLoaded")
+    assert "is the store running?" in told["message"]
+    assert Deliveries(FileStore(batch.folder / "store" / "generations")).waiting() == [1]
 
 
 def test_refusals_stop_the_night_until_they_pass(batch: Batch, at: Exchange) -> None:

@@ -159,6 +159,9 @@ CASES: dict[str, dict[str, Course]] = {
     "StockPipelineStoreRecordsRefused": {
         pipeline("store_refused_records_total", 'topic="signals"'): Growing(0, 1)
     },
+    "StockPipelineStoreDeliveryRefused": {
+        pipeline("store_deliveries_total", 'result="refused"'): Growing(0, 1)
+    },
     "StockPipelineStorePublishFailing": {
         pipeline("store_publish_failures_total", 'error="unreachable"'): Growing(0, 1)
     },

@@ -264,7 +264,7 @@ def _fork(work: Callable[[], None], *, at_step: int | None = None) -> tuple[int,
         global _started
         _started = write_end
         if at_step is not None:
-            kill_before_step(at_step)
+            _kill_before_step(at_step)
         work()
         status = 0
     except BaseException as error:
@@ -273,7 +273,7 @@ def _fork(work: Callable[[], None], *, at_step: int | None = None) -> tuple[int,
         os._exit(status)
 
 
-def kill_before_step(step: int) -> None:
+def _kill_before_step(step: int) -> None:
     """Have this process kill itself before its step number `step` that changes a disk, counted from 1."""
     left = [step]
 
@@ -348,6 +348,20 @@ def kills_at_every_step(role: Role) -> int:
             role.bad.append(f"step {step}: the work failed with exit status {status}")
         role.check()
         _run_to_end(role)
+
+
+def killed_at_step(step: int, work: Callable[[], object]) -> int:
+    """Do the work in a process that is killed before its step with that number; return its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            _kill_before_step(step)
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return _ended(pid)
 
 
 def main() -> None:

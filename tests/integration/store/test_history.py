@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +15,7 @@ from stockpipeline.store.file_store import FileStore
 from stockpipeline.store.loads import Transaction
 from stockpipeline.store.publish import Publisher
 from stockpipeline.store.writer import Writer
-from tests.integration.store.kills import kill_before_step
+from tests.integration.store.kills import killed_at_step
 from tests.integration.store.masters import commit_day, sums_of
 
 
@@ -119,20 +117,6 @@ def test_a_kill_in_a_compaction_leaves_the_old_file_or_the_new_one(tmp_path: Pat
     left.write_bytes(b"of a kill")
     Writer(master).compact()
     assert not left.exists()
-
-
-def killed_at_step(step: int, work: Callable[[], object]) -> int:
-    """Do the work in a process that is killed before its step with that number; return its exit status."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            kill_before_step(step)
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_a_compaction_without_room_leaves_the_master(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stockpipeline.store.retention import Retention
 from stockpipeline.store_service.publisher import PublisherProcess
-from stockpipeline.store_service.publisher_process import Answer, Assignment
+from stockpipeline.store_service.publisher_process import Answer, Assignment, Task
 
 
 def process(folder: Path) -> PublisherProcess:
@@ -37,7 +37,7 @@ def test_what_fails_is_an_answer_and_the_process_goes_on(tmp_path: Path) -> None
     publishing = process(tmp_path)
     assert publishing.answer() is None
     for task, error in (("publish", "MasterUnusable"), ("collect", "NothingPublished")):
-        publishing.ask(task)
+        publishing.ask(Task(task))
         assert publishing.busy
         answer = answered(publishing)
         assert (answer.task, answer.error) == (task, error)
@@ -48,14 +48,14 @@ def test_what_fails_is_an_answer_and_the_process_goes_on(tmp_path: Path) -> None
 
 def test_a_process_that_died_is_told_and_started_again(tmp_path: Path) -> None:
     publishing = process(tmp_path)
-    publishing.ask("publish")
+    publishing.ask(Task("publish"))
     answered(publishing)
     assert publishing._process is not None
     os.kill(publishing._process.pid, signal.SIGKILL)
     publishing._process.wait()
-    publishing.ask("publish")
+    publishing.ask(Task("publish"))
     answer = answered(publishing)
     assert (answer.error, publishing.busy) == ("PublisherDied", False)
-    publishing.ask("publish")
+    publishing.ask(Task("publish"))
     assert answered(publishing).error == "MasterUnusable"
     publishing.close(20)
