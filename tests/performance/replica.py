@@ -7,6 +7,7 @@ processes of their own that stay, as in a cluster; a change is one more session.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -38,6 +39,7 @@ _ROLES = ("publish", "pull", "swap", "gc", "restore")
 # The first generation is fetched whole, two are built from copies; from then on there is a spare to build in.
 _WARM_UP_DAYS = 3
 _MEASURED_DAYS = 5
+_REPLICAS = 20
 
 
 def main() -> None:
@@ -55,6 +57,8 @@ def main() -> None:
         shutil.rmtree(folder / "500mb")
         _sized(report, folder / "5gb", "5gb", 10 * _ROWS_OF_500_MB // shrink)
         shutil.rmtree(folder / "5gb")
+        _fan_out(report, folder / "fan-out", _ROWS_OF_500_MB // 10 // shrink)
+        shutil.rmtree(folder / "fan-out")
         _freshness(report, folder, 10 if quick else 100)
         _swaps(report, folder, 1000 // (shrink // 4 or 1))
     _kills(report, 1000 // shrink)
@@ -143,6 +147,35 @@ def _freshness(report: Report, folder: Path, records: int) -> None:
     report.add("freshness_p99", p99, "s", note=note)
 
 
+def _fan_out(report: Report, folder: Path, rows: int) -> None:
+    """Compare what publishing costs the writer's side with one replica and with twenty."""
+    folder.mkdir()
+    _make(folder / "master.duckdb", rows)
+    with _Child("publish", folder) as publisher:
+        publisher.ask()
+        costs = {}
+        days = itertools.count(1)
+        for count in (1, _REPLICAS):
+            with _Child(f"pull-{count}", folder) as pullers:
+                pullers.ask()
+                spent = []
+                for day in itertools.islice(days, _WARM_UP_DAYS + _MEASURED_DAYS):
+                    _commit(folder / "master.duckdb", day)
+                    before = publisher.cpu_seconds()
+                    publisher.ask()
+                    spent.append(publisher.cpu_seconds() - before)
+                    pullers.ask()
+            costs[count] = _median(spent[_WARM_UP_DAYS:])
+    report.add("publish_cpu_1_replica", costs[1], "s", note="processor time of a publication")
+    report.add(
+        f"publish_cpu_{_REPLICAS}_replicas",
+        costs[_REPLICAS],
+        "s",
+        baseline="publish_cpu_1_replica",
+        note="all of them pull every generation, each after it is published",
+    )
+
+
 def _swaps(report: Report, folder: Path, swaps: int) -> None:
     (folder / "swaps").mkdir()
     result = hammer(folder / "swaps", swaps=swaps, threads=8)
@@ -190,6 +223,11 @@ class _Child:
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that it has taken so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak_mib(self) -> float:
         """Return its highest resident memory so far."""

@@ -12,7 +12,7 @@ from stockpipeline.store.object_store import open_store
 
 
 def main(role: str, folder: Path) -> None:
-    """Run as a program: `python -m tests.performance.replica_child publish|pull FOLDER`."""
+    """Run as a program: `python -m tests.performance.replica_child publish|pull|pull-20 FOLDER`."""
     store = open_store(str(folder / "store"))
     work: Callable[[], msgspec.Struct]
     if role == "publish":
@@ -22,7 +22,13 @@ def main(role: str, folder: Path) -> None:
     else:
         from stockpipeline.store.pull import Puller
 
-        work = Puller(store, folder / "replica").pull
+        more = role.removeprefix("pull").removeprefix("-") or "1"
+        pullers = [Puller(store, folder / f"replica-{number}") for number in range(1, int(more))]
+        pullers.append(Puller(store, folder / "replica"))
+
+        def work() -> msgspec.Struct:
+            return [puller.pull() for puller in pullers][-1]
+
     for _ in sys.stdin:
         print(msgspec.json.encode(work()).decode(), flush=True)
 
