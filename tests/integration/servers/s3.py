@@ -51,6 +51,8 @@ class Server(ServerProcess):
                 "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.raftBootstrap",
                 "-master.volumeSizeLimitMB=64", "-volume.max=0", f"-s3.config={identities}",
                 *(f"-{name}.port={port}" for name, port in ports.items()),
+                # Others of its parts have fixed ports, so that two servers would meet there.
+                "-s3.port.iceberg=0", "-s3.port.lance=0",
             ],
             log=directory / "seaweedfs.log",
             ready=self._serves,
