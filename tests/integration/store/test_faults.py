@@ -5,13 +5,14 @@ Kills are in test_kills.py.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -230,11 +231,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", path], check=True)
 
 
+def fill(disk: Path) -> None:
+    """Leave so little room that no generation fits in."""
+    (disk / "others").write_bytes(bytes(os.statvfs(disk).f_bavail * 4096 - 300_000))
+
+
 def test_a_full_disk_leaves_what_is_served(world: World, small_disk: Path) -> None:
     puller = Puller(world.store, small_disk / "replica")
     world.publish()
     generation = puller.pull().generation
-    (small_disk / "others").write_bytes(bytes(os.statvfs(small_disk).f_bavail * 4096 - 300_000))
+    fill(small_disk)
     world.publish()
     with pytest.raises(NoSpace, match="free some"):
         puller.pull()
@@ -244,6 +250,35 @@ def test_a_full_disk_leaves_what_is_served(world: World, small_disk: Path) -> No
     assert current.manifest.generation == generation
     (small_disk / "others").unlink()
     assert puller.pull().generation == generation + 1
+
+
+def test_a_full_disk_of_the_object_store_leaves_what_is_published(world: World, small_disk: Path) -> None:
+    store = FileStore(small_disk / "store")
+    publisher = Publisher(store, world.master, writer="test")
+    commit_day(world.master, 1)
+    publisher.publish()
+    (small_disk / "others").write_bytes(bytes(os.statvfs(small_disk).f_bavail * 4096 - 8192))
+    sums = commit_day(world.master, 2)
+    with pytest.raises(Unavailable, match="No space left"):
+        publisher.publish()
+    assert Log(store).generation().generation == 1
+    assert verify_all(store).good
+    (small_disk / "others").unlink()
+    assert publisher.publish().generation == 2
+    assert Puller(store, world.replica).pull().generation == 2
+    assert current_sums(world) == (2, sums)
+
+
+def test_a_restore_onto_a_full_disk_leaves_no_file_and_goes_on_later(world: World, small_disk: Path) -> None:
+    generation = world.publish()
+    out = small_disk / "out.duckdb"
+    fill(small_disk)
+    with pytest.raises(NoSpace, match="free some"):
+        restore(world.store, out)
+    assert not out.exists()
+    (small_disk / "others").unlink()
+    assert restore(world.store, out).generation == generation
+    assert sums_of(out) == world.sums[generation]
 
 
 # Writers
@@ -356,6 +391,39 @@ def test_a_wrong_clock_of_the_writer_changes_neither_order_nor_lag(world: World,
     replica.close()
 
 
+@pytest.mark.parametrize("skew_seconds", [-86_400.0, 86_400.0])
+def test_a_wrong_clock_of_the_replica_changes_neither_content_nor_order(
+    world: World, skew_seconds: float
+) -> None:
+    """Its readers are on the same machine, so that their bound of the lag has the same clock."""
+
+    def skewed() -> float:
+        return time.time() + skew_seconds
+
+    world.publish()
+    puller = Puller(world.store, world.replica, now=skewed)
+    for _ in range(3):
+        generation = world.publish()
+        assert puller.pull().generation == generation
+        assert current_sums(world) == (generation, world.sums[generation])
+    replica = Replica(world.replica, now=skewed)
+    with replica.read(max_lag=60) as snapshot:
+        assert snapshot.generation == generation
+    replica.close()
+
+
+def test_a_garbage_collector_whose_clock_is_years_ahead_keeps_what_replicas_need(three: World) -> None:
+    report = collect(
+        three.store,
+        Retention(hours=48, days=35, months=12, grace_seconds=0),
+        now=lambda: time.time() + 10 * 365 * 86_400,
+    )
+    assert report.kept[-1] == 3
+    assert verify_all(three.store).good
+    generation = three.publish_and_pull()
+    assert current_sums(three) == (generation, three.sums[generation])
+
+
 # The object store
 
 
@@ -392,6 +460,67 @@ def test_with_a_store_that_fails_the_last_good_data_is_read(
     store.fault = ""
     assert puller.pull().generation == 2
     assert puller.folder.status().trouble is None
+
+
+class Failing(FileStore):
+    """A store that goes down at one of its writes, before or after that has been done."""
+
+    writes_left = 0
+    done = False
+
+    def put(self, key: str, data: bytes) -> None:
+        self._fail(key, lambda: FileStore.put(self, key, data))
+
+    def create(self, key: str, data: bytes) -> None:
+        self._fail(key, lambda: FileStore.create(self, key, data))
+
+    def _fail(self, key: str, write: Callable[[], None]) -> None:
+        self.writes_left -= 1
+        if self.writes_left == 0 and not self.done:
+            raise Unavailable(f"{key}: connection refused")
+        write()
+        if self.writes_left == 0:
+            raise Unavailable(f"{key}: connection lost")
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_store_that_goes_down_at_any_write_of_a_publication(world: World, done: bool) -> None:
+    """What was published stays whole, and publishing again makes exactly one generation of it."""
+    world.publish()
+    for write in itertools.count(1):
+        store = Failing(world.folder / "store")
+        store.writes_left, store.done = write, done
+        world.day += 1
+        sums = commit_day(world.master, world.day)
+        publisher = Publisher(store, world.master, writer="test")
+        before = Log(world.store).generation().generation
+        try:
+            publisher.publish()
+        except Unavailable:
+            assert verify_all(world.store).good
+            assert world.publisher.publish().generation == before + 1
+        assert world.puller.pull().generation == before + 1
+        assert current_sums(world) == (before + 1, sums)
+        if store.writes_left > 0:
+            assert write > 3, "the failure was really put between the writes"
+            return
+
+
+def test_s3_that_is_lost_while_publishing(world: World, s3_server: s3.Server, s3_store: RemoteStore) -> None:
+    commit_day(world.master, 1)
+    Publisher(s3_store, world.master, writer="test").publish()
+    impatient = RemoteStore(s3_store.url, request_timeout=timedelta(seconds=1), retries=0)
+    sums = commit_day(world.master, 2)
+    s3_server.freeze()
+    try:
+        with pytest.raises(Unavailable):
+            Publisher(impatient, world.master, writer="test").publish()
+    finally:
+        s3_server.thaw()
+    assert Log(s3_store).generation().generation == 1
+    assert Publisher(s3_store, world.master, writer="test").publish().generation == 2
+    assert Puller(s3_store, world.replica).pull().generation == 2
+    assert current_sums(world) == (2, sums)
 
 
 @pytest.mark.usefixtures("s3_store")
