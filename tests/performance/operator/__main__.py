@@ -89,6 +89,8 @@ def changes(cluster: BenchCluster, size: int, report: Report, progress: Progress
 
 def restart(cluster: BenchCluster, size: int, report: Report, progress: Progress) -> None:
     """Restart the operator and wait until it has looked at every pipeline."""
+    with progress.step("Until Kubernetes' controllers are done with the Deployments"):
+        workload.wait_until_still(cluster.client, 60 + size)
     mark = cluster.audit.mark()
     with progress.step(f"Restart with {size} pipelines"):
         started = cluster.restart()

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from stockpipeline_operator.kube.client import KubeClient, Object
-from stockpipeline_operator.kube.resources import STOCK_PIPELINE
+from stockpipeline_operator.kube.resources import DEPLOYMENT, STOCK_PIPELINE
 
 NAMESPACES = tuple(f"bench-{number}" for number in range(10))
 _WRITERS = 8
 _LOOK_SECONDS = 0.5
+_STILL_SECONDS = 15.0
 
 Key = tuple[str, str]
 
@@ -82,6 +83,25 @@ def wait_until_ready(client: KubeClient, count: int, seconds: float, say: Callab
         time.sleep(max(_LOOK_SECONDS, 5 * (now - began)))
 
 
+def wait_until_still(client: KubeClient, seconds: float) -> None:
+    """Wait until Kubernetes' own controllers are done with the pipelines' Deployments.
+
+    They make few requests a second, and go on for minutes after a thousand pipelines are applied.
+
+    Raises:
+        TimeoutError: they are not after so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    before, since = _versions(client), time.monotonic()
+    while time.monotonic() < since + _STILL_SECONDS:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {seconds:.0f} s, Deployments still change")
+        time.sleep(1.0)
+        now = _versions(client)
+        if now != before:
+            before, since = now, time.monotonic()
+
+
 def change(client: KubeClient, key: Key, number: int) -> float:
     """Give a pipeline another list of symbols; return the seconds until the change is applied."""
     path = STOCK_PIPELINE.path(*key)
@@ -97,3 +117,13 @@ def change(client: KubeClient, key: Key, number: int) -> float:
 def _all(client: KubeClient) -> Iterator[Object]:
     for namespace in NAMESPACES:
         yield from client.list(STOCK_PIPELINE.path(namespace))
+
+
+def _versions(client: KubeClient) -> set[tuple[str, str]]:
+    """The version of every Deployment."""
+    found = (
+        one["metadata"]
+        for name in NAMESPACES
+        for one in client.list(DEPLOYMENT.path(name), metadata_only=True)
+    )
+    return {(metadata["uid"], metadata["resourceVersion"]) for metadata in found}
