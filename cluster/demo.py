@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cluster.backend import Cluster
-from cluster.deploy import ROLLOUT_TIMEOUT, is_ready
+from cluster.deploy import ROLLOUT_TIMEOUT, apply_pipeline
 from cluster.imagebuild import Image
 from cluster.observe import kubectl
 from cluster.progress import Progress
 from cluster.settings import Settings
-from cluster.shell import run, wait_until
+from cluster.shell import run
 
 NAMESPACE = "stockpipeline-stand-ins"
 PORT = 9443
-EXAMPLE = "examples/kis-demo.yaml"
+EXAMPLE = Path("examples/kis-demo.yaml")
 EXAMPLE_KEY = ("default", "kis-demo")
 STAND_INS = ("kis", "yahoo")
 _CODE = "stand-ins"
@@ -52,14 +53,7 @@ def kis_demo(settings: Settings, cluster: Cluster, images: Mapping[str, Image], 
                 cluster, "rollout", "status", f"deployment/{name}", "--namespace", NAMESPACE,
                 f"--timeout={ROLLOUT_TIMEOUT:.0f}s", timeout=ROLLOUT_TIMEOUT + 30,
             )  # fmt: skip
-    namespace, name = EXAMPLE_KEY
-    with progress.step(f"Apply {EXAMPLE} and wait until it is ready"):
-        kubectl(cluster, "apply", "--filename", str(settings.repo / EXAMPLE))
-        wait_until(
-            lambda: is_ready(cluster, namespace, name),
-            ROLLOUT_TIMEOUT,
-            f"StockPipeline {namespace}/{name} is ready (see `kubectl describe stockpipeline {name}`)",
-        )
+    apply_pipeline(settings, cluster, progress, EXAMPLE, EXAMPLE_KEY)
 
 
 def manifests(image: str, code: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -131,16 +131,27 @@ def product(settings: Settings, cluster: Cluster, images: Mapping[str, Image], p
             wait_for_rollout(cluster, namespace)
 
 
-def example(settings: Settings, cluster: Cluster, progress: Progress) -> None:
-    """Apply the example pipeline and wait for its first signal."""
-    namespace, name = EXAMPLE_KEY
-    with progress.step(f"Apply {EXAMPLE} and wait until it is ready"):
-        kubectl(cluster, "apply", "--filename", str(settings.repo / EXAMPLE))
+def apply_pipeline(
+    settings: Settings, cluster: Cluster, progress: Progress, path: Path, key: tuple[str, str]
+) -> None:
+    """Apply the pipeline in a file of the repository and wait until it is ready.
+
+    `key` is its namespace and name.
+    """
+    namespace, name = key
+    with progress.step(f"Apply {path} and wait until it is ready"):
+        kubectl(cluster, "apply", "--filename", str(settings.repo / path))
         wait_until(
             lambda: is_ready(cluster, namespace, name),
             ROLLOUT_TIMEOUT,
             f"StockPipeline {namespace}/{name} is ready (see `kubectl describe stockpipeline {name}`)",
         )
+
+
+def example(settings: Settings, cluster: Cluster, progress: Progress) -> None:
+    """Apply the example pipeline and wait for its first signal."""
+    namespace, name = EXAMPLE_KEY
+    apply_pipeline(settings, cluster, progress, EXAMPLE, EXAMPLE_KEY)
     with progress.step("Wait for the first signal"):
         wait_until(
             lambda: observe.last_signals(cluster, namespace, name, 1),

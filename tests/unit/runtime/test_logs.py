@@ -3,22 +3,14 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from stockpipeline.runtime import logs
+from tests.restored_logs import restored_logs
 
-
-@pytest.fixture(autouse=True)
-def _restored_logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+__all__ = ["restored_logs"]  # for every test here
 
 
 def _lines(stream: io.StringIO) -> list[dict[str, str]]:
