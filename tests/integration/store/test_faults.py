@@ -231,9 +231,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", path], check=True)
 
 
-def fill(disk: Path) -> None:
-    """Leave so little room that no generation fits in."""
-    (disk / "others").write_bytes(bytes(os.statvfs(disk).f_bavail * 4096 - 300_000))
+def fill(disk: Path, room: int = 300_000) -> None:
+    """Leave so few bytes of room that no generation fits in."""
+    (disk / "others").write_bytes(bytes(os.statvfs(disk).f_bavail * 4096 - room))
 
 
 def test_a_full_disk_leaves_what_is_served(world: World, small_disk: Path) -> None:
@@ -257,7 +257,7 @@ def test_a_full_disk_of_the_object_store_leaves_what_is_published(world: World, 
     publisher = Publisher(store, world.master, writer="test")
     commit_day(world.master, 1)
     publisher.publish()
-    (small_disk / "others").write_bytes(bytes(os.statvfs(small_disk).f_bavail * 4096 - 8192))
+    fill(small_disk, room=8192)
     sums = commit_day(world.master, 2)
     with pytest.raises(Unavailable, match="No space left"):
         publisher.publish()
