@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
@@ -13,14 +14,16 @@ from stockpipeline.adapters.kafka_client import (
     kafka_error,
 )
 from stockpipeline.adapters.kafka_partitioning import PARTITIONER
+from stockpipeline.runtime.background import in_background
 
 # A transaction lasts about 100 ms. One whose owner died holds up readers this long, unless a client with the
 # same id comes first; brokers look for such transactions every 10 s.
 _TRANSACTION_TIMEOUT_MS = 15_000
 _REQUEST_SECONDS = 5.0
 _WAIT_SECONDS = 0.1
-# Longer than any rebalance or election. Requests that are still answered with "try again" by then are stuck
-# in the client (as in librdkafka issue 5511), and a new process gets on.
+_LOOK_SECONDS = 0.5
+# Longer than any rebalance or election. Requests that are not answered by then, or still with "try again",
+# are stuck in the client (as in librdkafka issue 5511), and a new process gets on.
 _STUCK_SECONDS = 60.0
 
 KeepWaiting = Callable[[], bool]
@@ -135,27 +138,35 @@ class TransactionalProducer:
         self._producer.poll(0)
 
     def _until_done(self, request: Callable[[], None], keep_waiting: KeepWaiting) -> None:
-        """Make a request that may be repeated, until it is done."""
+        """Make a request that may be repeated, until it is done.
+
+        In the background: while the group's coordinator is down, librdkafka does not keep the time that a
+        request may take (its issue 5456), and the caller must be heard of meanwhile.
+        """
         stuck_since = self._clock()
+        answer: Future[None] | None = None
         while True:
+            answer = answer or in_background(request)
             try:
-                request()
+                return answer.result(_LOOK_SECONDS)
+            except TimeoutError:
+                why = "no answer"
             except KafkaException as error:
                 cause = kafka_error(error)
                 if cause is None or cause.fatal() or cause.txn_requires_abort() or not cause.retriable():
                     raise _classified(error) from error
-                self._producer.poll(0)
-                if not keep_waiting():
-                    raise KafkaFatal(f"asked to stop during a transaction: {describe(error)}") from error
-                if self.connection.trouble is not None:
-                    stuck_since = self._clock()
-                elif self._clock() > stuck_since + _STUCK_SECONDS:
-                    raise KafkaFatal(
-                        f"a transaction has been stuck for {_STUCK_SECONDS:.0f} s although a broker is "
-                        f"connected: {describe(error)}"
-                    ) from error
-            else:
-                return
+                why = describe(error)
+                answer = None
+            self._producer.poll(0)
+            if not keep_waiting():
+                raise KafkaFatal(f"asked to stop during a transaction: {why}")
+            if self.connection.trouble is not None:
+                stuck_since = self._clock()
+            elif self._clock() > stuck_since + _STUCK_SECONDS:
+                raise KafkaFatal(
+                    f"a transaction has been stuck for {_STUCK_SECONDS:.0f} s although a broker is "
+                    f"connected: {why}"
+                )
 
 
 def _classified(error: KafkaException) -> KafkaFailure:

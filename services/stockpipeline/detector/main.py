@@ -88,6 +88,8 @@ def _detect(
 
     def keep_waiting() -> bool:
         heartbeat.beat()
+        # Callbacks tell whether a broker is connected.
+        producer.poll()
         report.connection()
         return shutdown.remaining_seconds() > 0
 

@@ -1,5 +1,6 @@
 """What the errors of a transactional producer's client mean."""
 
+import threading
 from collections.abc import Callable, Iterator
 from unittest.mock import Mock, patch
 
@@ -56,3 +57,29 @@ def test_an_outage_may_last_as_long_as_it_takes(client: Mock) -> None:
     client.abort_transaction.side_effect = [*outage, None]
     producer.abort(_always)
     assert client.abort_transaction.call_count == 1001
+
+
+def test_a_request_that_never_returns_holds_up_neither_the_heartbeat_nor_the_end(client: Mock) -> None:
+    """librdkafka keeps no time while the group's coordinator is down."""
+    never = threading.Event()
+    client.send_offsets_to_transaction.side_effect = lambda *_: never.wait()
+    asked = iter([True, True, False])
+    try:
+        with pytest.raises(KafkaFatal, match="asked to stop during a transaction: no answer"):
+            _producer().commit("ticks", {0: 7}, object(), lambda: next(asked))
+        assert client.send_offsets_to_transaction.call_count == 1
+        assert not client.commit_transaction.called
+    finally:
+        never.set()
+
+
+def test_a_request_that_takes_its_time_is_made_once(client: Mock) -> None:
+    answered = threading.Event()
+    client.commit_transaction.side_effect = lambda *_: answered.wait()
+
+    def keep_waiting() -> bool:
+        answered.set()
+        return True
+
+    _producer().commit("ticks", {0: 7}, object(), keep_waiting)
+    assert client.commit_transaction.call_count == 1
