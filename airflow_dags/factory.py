@@ -77,18 +77,17 @@ def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
 
         @task
         def load_store() -> dict[str, Any]:
-            return batch("load", "--master", str(pipeline.master))
+            return batch("load", "--deliver", "--store", pipeline.store)
 
+        # The store's service publishes what it loads, and `load_store` ends when that is done.
         @task(outlets=[published(pipeline)])
-        def publish_replica() -> dict[str, Any]:
-            where = ["--master", str(pipeline.master), "--store", pipeline.store]
-            report = run_step([*pipeline.command, "replica", "publish", "--json", *where])
+        def publish_replica(loaded: dict[str, Any]) -> None:
             event = get_current_context()["outlet_events"][published(pipeline)]
-            event.extra = {"session": _session(), "generation": report["generation"]}
-            return report
+            event.extra = {"session": _session(), "generation": loaded["generation"]}
 
         downloads = download_ohlcv.expand(number=list(range(pipeline.batches)))
         gate = coverage_gate()
+        loaded = load_store()
         (
             collect_symbols()
             >> downloads
@@ -96,9 +95,9 @@ def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
             >> merge_downloads()
             >> compute_indicators()
             >> scan_watchlist()
-            >> (load_store())
-            >> publish_replica()
+            >> loaded
         )
+        publish_replica(loaded)
 
     return daily()
 

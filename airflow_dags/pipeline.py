@@ -51,11 +51,8 @@ class BatchPipeline(BaseModel):
     lake: Path
     """The batch's folder."""
 
-    master: Path
-    """The store's database."""
-
     store: str
-    """URL of the object store that the master is published to."""
+    """URL of the store's generations: results are delivered there, and replicas pulled from there."""
 
     replica: Path
     """A replica of the store, for the sync of Redis."""

@@ -15,11 +15,12 @@ _PASSING = frozenset(
     (
         "NotSettled",
         "HistoryUnavailable",
+        "NotLoaded",
         "OSError",
         "URLError",
-        "MasterBusy",
         "ConnectionError",
         "TimeoutError",
+        "Unavailable",
     )
 )
 """Errors that may be gone the next time; all others need somebody, or another step."""

@@ -67,6 +67,9 @@ def add_parser(
     to.add_argument("--master", type=Path, metavar="FILE", help="the store's database, if no service has it")
     to.add_argument("--deliver", action="store_true", help="to the store's service, through its object store")
     load.add_argument(
+        "--store", metavar="URL", help="of --deliver: the store's object store (default: the pipeline's)"
+    )
+    load.add_argument(
         "--timeout",
         type=float,
         default=900.0,

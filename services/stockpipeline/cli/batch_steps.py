@@ -111,7 +111,7 @@ def _scan(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
 def _load(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
     night = _night(config, arguments)
     if arguments.deliver:
-        deliveries = Deliveries(open_store(generations_url(config)))
+        deliveries = Deliveries(open_store(arguments.store or generations_url(config)))
         yield "load", steps.load_by_delivery(night, deliveries, arguments.timeout)
     else:
         with Writer(arguments.master) as writer:

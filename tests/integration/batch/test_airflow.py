@@ -15,8 +15,10 @@ from cluster import side_environments
 from cluster.progress import Progress
 from cluster.settings import REPO, Settings
 from stockpipeline.adapters.history_redis import HistoryStore
+from stockpipeline.api import Topic
 from stockpipeline.market.sessions import session_iso
 from tests.integration.batch.universe import SESSIONS, SYMBOLS, Exchange, collecting, exchange
+from tests.integration.services.support import create_topics, pipeline, service
 
 HERE = Path(__file__).parent
 DAY = session_iso(SESSIONS[-1])
@@ -90,8 +92,7 @@ def describe(airflow: Airflow, folder: Path, at: Exchange, name: str, redis: str
         "command": [sys.executable, "-m", "stockpipeline.cli"],
         "config": str(folder / "pipeline.json"),
         "lake": str(folder / "lake"),
-        "master": str(folder / "master.duckdb"),
-        "store": f"file://{folder}/store",
+        "store": f"file://{folder}/data/store/generations",
         "replica": str(folder / "replica"),
         "listed": at.nasdaq.directory_url,
         "screener": at.nasdaq.screener_url,
@@ -99,6 +100,19 @@ def describe(airflow: Airflow, folder: Path, at: Exchange, name: str, redis: str
     (airflow.batches / f"{name}.json").write_text(json.dumps(batch))
 
 
+@pytest.fixture
+def store(kafka: str, redis: str, tmp_path: Path) -> Iterator[None]:
+    """The store's service, which alone opens the master."""
+    config = pipeline("night-store", kafka, redis, store={}, replicaSync={"schedule": {"publish": "200ms"}})
+    create_topics(config, Topic.SIGNALS, Topic.PERFORMANCE)
+    (tmp_path / "store").mkdir()
+    running = service("store", config, tmp_path / "store", {"STOCKPIPELINE_DATA": str(tmp_path / "data")})
+    running.process.start()
+    yield
+    running.process.kill()
+
+
+@pytest.mark.usefixtures("store")
 def test_a_session_goes_from_the_sources_to_redis(
     airflow: Airflow, at: Exchange, redis: str, tmp_path: Path
 ) -> None:
@@ -117,9 +131,9 @@ def test_a_session_goes_from_the_sources_to_redis(
     }
     sync = airflow.run("night_watchlist_sync", {})
     assert sync["tasks"] == {"pull_replica[-1]": "success", "sync_redis[-1]": "success"}
-    store = HistoryStore(redis, collecting("night", redis, at.yahoo.chart_url).names)
-    assert store.digests().keys() == set(SYMBOLS)
-    assert store.generation() == 1
+    history = HistoryStore(redis, collecting("night", redis, at.yahoo.chart_url).names)
+    assert history.digests().keys() == set(SYMBOLS)
+    assert history.generation() == 1
 
 
 def test_a_night_without_enough_bars_ends_at_the_gate(
@@ -132,7 +146,7 @@ def test_a_night_without_enough_bars_ends_at_the_gate(
     assert daily["state"] == "failed"
     assert daily["tasks"]["coverage_gate[-1]"] == "failed"
     assert {daily["tasks"][f"{step}[-1]"] for step in STEPS[2:]} == {"upstream_failed"}
-    assert not (tmp_path / "master.duckdb").exists()
+    assert not (tmp_path / "data").exists(), "nothing was delivered"
 
 
 def test_runs_follow_the_sessions_of_the_exchange(airflow: Airflow) -> None:
