@@ -1,7 +1,7 @@
 # Every verb works from a fresh clone; `make help` lists them.
 PYTHON ?= python3
 VENV   := .venv
-export CLUSTER CLUSTER_NAME EGRESS NODE_IMAGE SOURCE
+export CLUSTER CLUSTER_NAME EGRESS NODE_IMAGE SOURCE SPARK
 
 .DEFAULT_GOAL := help
 

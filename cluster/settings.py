@@ -1,6 +1,6 @@
 """What is chosen from outside about a cluster: its name, its kind, its folders and its ports on loopback.
 
-The choice comes from the environment (`CLUSTER_NAME`, `CLUSTER`, `EGRESS`, `SOURCE`, `API_PORT`,
+The choice comes from the environment (`CLUSTER_NAME`, `CLUSTER`, `EGRESS`, `SOURCE`, `SPARK`, `API_PORT`,
 `PROMETHEUS_PORT`). What a cluster was first made with is remembered in its state folder, so that a later
 `status` or `down` without those variables speaks of the same one.
 """
@@ -56,6 +56,8 @@ class Settings:
     prometheus_port: int
     source: Source = "replay"
     """What example pipelines `make up` brings: a replay, and with kis-demo also live quotes of stand-ins."""
+    spark: bool = False
+    """Whether `make up` brings the image of the batch's engine Spark, which takes minutes to build."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -87,7 +89,7 @@ class Settings:
         return cls(
             name=name,
             kind=_kind(env, remembered),
-            egress=_egress(env),
+            egress=_switch(env, "EGRESS", "let pods reach the outside"),
             cache=home / "stockpipeline",
             state=state,
             run=RUN_ROOT / name,
@@ -95,6 +97,7 @@ class Settings:
             api_port=_port(env, "API_PORT", remembered, FIRST_API_PORT + slot),
             prometheus_port=_port(env, "PROMETHEUS_PORT", remembered, FIRST_PROMETHEUS_PORT + slot),
             source=_source(env),
+            spark=_switch(env, "SPARK", "bring the image of the engine Spark"),
         )
 
     def check_kind(self) -> None:
@@ -165,10 +168,10 @@ def _kind_is_usable() -> bool:
     return asked.returncode == 0
 
 
-def _egress(env: Mapping[str, str]) -> bool:
-    value = env.get("EGRESS", "")
+def _switch(env: Mapping[str, str], variable: str, what: str) -> bool:
+    value = env.get(variable, "")
     if value not in ("", "0", "1"):
-        raise SettingsError(f"EGRESS={value!r}: use 1 to let pods reach the outside, or 0")
+        raise SettingsError(f"{variable}={value!r}: use 1 to {what}, or 0")
     return value == "1"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.artifacts import cached, digest_of
+from cluster.imagebuild.contexts import CONTEXTS
 from cluster.progress import Progress
 from cluster.settings import Settings
 from cluster.shell import run
@@ -24,9 +25,11 @@ class SideEnvironment:
     name: str
     native: bool
     """Whether it computes indicators: that needs our compiled part."""
+    made: tuple[str, ...] = ()
+    """Wheels that are made here, by name (`imagebuild.contexts`): images have them too."""
 
 
-SPARK = SideEnvironment("spark", native=True)
+SPARK = SideEnvironment("spark", native=True, made=("pyspark",))
 AIRFLOW = SideEnvironment("airflow", native=False)
 
 
@@ -52,7 +55,9 @@ def ensure(settings: Settings, environment: SideEnvironment, progress: Progress)
             if environment.native:
                 run([*pip, "--requirement", str(repo / "requirements/build.txt"), "wheel"], env=variables)
             isolation = ["--no-build-isolation"] if environment.native else []
-            run([*pip, *isolation, "--no-deps", "--requirement", str(requirements)], env=variables)
+            wheels = [f"--find-links={CONTEXTS[name](settings)}" for name in environment.made]
+            packages = ["--no-deps", "--requirement", str(requirements)]
+            run([*pip, *isolation, *wheels, *packages], env=variables)
             if environment.native:
                 run([*pip, *isolation, "--no-deps", str(repo / "services")], env=variables)
 

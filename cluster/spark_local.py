@@ -60,7 +60,7 @@ def compute(settings: Settings, python: Path, config: Path, lake: Path, *words: 
     """Run the job on this machine and return its report.
 
     Raises:
-        RuntimeError: it failed; the message ends as its standard error does.
+        RuntimeError: it failed; the message ends with what it said.
     """
     command = [
         str(python),
@@ -81,7 +81,8 @@ def compute(settings: Settings, python: Path, config: Path, lake: Path, *words: 
         check=False,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"the job on Spark ended with {done.returncode}:\n{done.stderr[-2000:]}")
+        said = f"{done.stderr[-2000:]}\n{done.stdout[-1000:]}"
+        raise RuntimeError(f"the job on Spark ended with {done.returncode}:\n{said}")
     report: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return report
 

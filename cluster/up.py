@@ -11,6 +11,7 @@ from cluster.backend import Cluster
 from cluster.embedded.locked import locked
 from cluster.embedded.node import EmbeddedNode
 from cluster.embedded.packages import DEBIAN_PACKAGES as NODE_PACKAGES
+from cluster.imagebuild.recipes import USUAL
 from cluster.kind import KindCluster
 from cluster.progress import Progress
 from cluster.settings import Settings
@@ -52,7 +53,8 @@ def _cluster_and_images(
 
     def images() -> Mapping[str, imagebuild.Image]:
         environment.ensure(settings, progress)
-        return {image.name: image for image in imagebuild.build_all(settings, progress)}
+        names = (*USUAL, "spark") if settings.spark else USUAL
+        return {image.name: image for image in imagebuild.build_all(settings, progress, names)}
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         built = pool.submit(images)

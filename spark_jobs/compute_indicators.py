@@ -5,7 +5,7 @@
 Spark hands out the numbers of parts, and each is computed by the function that the engine Local runs: it
 reads whole files and writes whole files. So there is no shuffle, an executor that dies costs the part it was
 at, and bytes do not tell who made them. All executors must see the lake at the same path. Master, sizes and
-everything else come from spark-submit or SPARK_CONF_DIR.
+everything else come from spark-submit or SPARK_CONF_DIR; for pods, `stockpipeline.batch.spark_job` has them.
 """
 
 from __future__ import annotations
@@ -17,34 +17,74 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
+from spark_jobs.progress import telling_progress
 from stockpipeline.api import Indicator
 from stockpipeline.batch.compute import Computed, compute_file
 from stockpipeline.batch.lake import PARTS, Lake
+from stockpipeline.batch.spark_job import BROKEN_EXIT_CODE
 from stockpipeline.batch.watchlist import batch_indicators
 from stockpipeline.cli.config_file import load_config
 
 _DONE = pa.schema([("part", pa.int64()), ("rows", pa.int64())])
 _NOT_CHANGED = -1
+_BROKEN = "stockpipeline.batch.lake.BrokenPart: "
 
 
-def main() -> None:
-    """Run as a program; the last line of standard output is a JSON object with what was done."""
+class Broken(Exception):
+    """The lake is not what it should be, and another run would find the same."""
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+def main() -> int:
+    """Run as a program; the last line of standard output is a JSON object with what was done, or why not."""
+    arguments = _parser().parse_args()
+    try:
+        report: dict[str, Any] = {"ok": True, "step": "compute", **_run(arguments)}
+    except Broken as error:
+        report = {"ok": False, "error": error.error, "message": str(error)}
+    text = json.dumps(report)
+    if arguments.report is not None:
+        arguments.report.write_text(text)
+    print(text, flush=True)
+    return 0 if report["ok"] else BROKEN_EXIT_CODE
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="compute_indicators", description=__doc__.partition("\n")[0])
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="pipeline.json")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--config", type=Path, metavar="FILE", help="pipeline.json: its indicators and the scan's"
+    )
+    what.add_argument("--indicators", metavar="JSON", help="exactly these")
     parser.add_argument("--lake", type=Path, required=True, metavar="DIR", help="the batch's folder")
     parser.add_argument("--anew", action="store_true", help="also of bars that have not changed")
     parser.add_argument(
         "--passes", type=int, default=1, metavar="N", help="do it so often, to measure it warm"
     )
-    arguments = parser.parse_args()
-    indicators = batch_indicators(load_config(arguments.config).spec.indicators)
+    parser.add_argument("--events", type=Path, metavar="DIR", help="make this folder for Spark's event log")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the last line of output there too")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.config is not None:
+        indicators = batch_indicators(load_config(arguments.config).spec.indicators)
+    else:
+        indicators = tuple(Indicator.model_validate(one) for one in json.loads(arguments.indicators))
     lake = Lake(arguments.lake)
     if not (lake.folder / "bars").is_dir():
-        raise SystemExit(f"compute_indicators: {lake.folder} is no lake: it has no folder bars")
+        raise Broken("StepMissing", f"{lake.folder} is no lake: it has no folder bars")
+    if arguments.events is not None:
+        arguments.events.mkdir(parents=True, exist_ok=True)
     # The executors' Python is this one: on this machine the same file, in pods that of the same image.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     spark = SparkSession.builder.appName("compute-indicators").getOrCreate()
@@ -52,12 +92,18 @@ def main() -> None:
         seconds = []
         for _ in range(arguments.passes):
             started = time.perf_counter()
-            done = compute_on_spark(spark, lake, indicators, anew=arguments.anew)
+            with telling_progress(spark.sparkContext.statusTracker()):
+                done = compute_on_spark(spark, lake, indicators, anew=arguments.anew)
             seconds.append(round(time.perf_counter() - started, 3))
+    except PythonException as error:
+        # Spark gives the executor's whole stack as text.
+        for line in str(error).splitlines():
+            if line.startswith(_BROKEN):
+                raise Broken("BrokenPart", line.removeprefix(_BROKEN)) from error
+        raise
     finally:
         spark.stop()
-    report = {"parts": done.parts, "unchanged": done.unchanged, "rows": done.rows, "pass_seconds": seconds}
-    print(json.dumps({"ok": True, "step": "compute", **report}), flush=True)
+    return {"parts": done.parts, "unchanged": done.unchanged, "rows": done.rows, "pass_seconds": seconds}
 
 
 def compute_on_spark(
@@ -93,4 +139,4 @@ def _computing(
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

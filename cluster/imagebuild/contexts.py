@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,4 +42,38 @@ def pod_discovery(settings: Settings) -> Path:
     return cached(settings.cache, "pod-discovery", digest_of([source]), build)
 
 
-CONTEXTS: dict[str, Callable[[Settings], Path]] = {"jars": kafka_jars, "discovery": pod_discovery}
+def pyspark(settings: Settings) -> Path:
+    """Return the folder with the wheel of the Spark that `requirements/spark.txt` pins, made once.
+
+    PyPI has its source only (450 MB). The environment of Spark on this machine is made from the wheel too.
+    Raises `CommandError` where pip cannot fetch or build it.
+    """
+    pinned = re.findall(r"(?m)^pyspark==.*$", (settings.repo / "requirements/spark.txt").read_text())
+
+    def build(folder: Path) -> None:
+        # Debian's Python has no pip of its own.
+        builder = folder / "builder"
+        run([sys.executable, "-m", "venv", builder])
+        run(
+            [
+                builder / "bin/python",
+                "-m",
+                "pip",
+                "wheel",
+                "--quiet",
+                "--no-deps",
+                "--use-pep517",
+                f"--wheel-dir={folder}",
+                *pinned,
+            ]
+        )
+        shutil.rmtree(builder)
+
+    return cached(settings.cache, "pyspark-wheel", digest_of([], *pinned), build)
+
+
+CONTEXTS: dict[str, Callable[[Settings], Path]] = {
+    "jars": kafka_jars,
+    "discovery": pod_discovery,
+    "pyspark": pyspark,
+}

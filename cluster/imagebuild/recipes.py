@@ -34,7 +34,7 @@ class Recipe:
 
 
 # Images of one lane are built one after the other, the lanes side by side: services
-# and operator share a layer with Python, which the first of them makes.
+# and operator share a layer with Python, kafka and spark one with Java, which the first of them makes.
 LANES: tuple[tuple[Recipe, ...], ...] = (
     (
         Recipe("services", ("requirements/services.txt", "requirements/build.txt", "services")),
@@ -49,9 +49,20 @@ LANES: tuple[tuple[Recipe, ...], ...] = (
             ),
         ),
     ),
-    (Recipe("kafka", made=("jars",)), Recipe("redis"), Recipe("prometheus", made=("discovery",))),
+    (
+        Recipe("kafka", made=("jars",)),
+        Recipe("redis"),
+        Recipe("prometheus", made=("discovery",)),
+        Recipe(
+            "spark",
+            ("requirements/spark.txt", "requirements/build.txt", "services", "spark_jobs"),
+            made=("pyspark",),
+        ),
+    ),
 )
 NAMES = tuple(recipe.name for lane in LANES for recipe in lane)
+# What every cluster needs; the others are made where they are asked for.
+USUAL = tuple(name for name in NAMES if name != "spark")
 
 
 def chosen(names: Iterable[str]) -> list[list[Recipe]]:

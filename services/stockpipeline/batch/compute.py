@@ -24,6 +24,7 @@ from stockpipeline.batch.lake import (
     BrokenPart,
     Lake,
     actions_of,
+    count_rows,
     read_part,
     series_of,
     write_part,
@@ -45,6 +46,16 @@ class Computed:
     parts: int
     unchanged: int
     rows: int
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a run has to do: parts whose indicators are not of their bars, and the rows of these."""
+
+    parts: tuple[int, ...]
+    rows: int
+    inputs: str
+    """Digest of the indicators, and of the bars and actions of all parts."""
 
 
 def value_fields(plan: Plan) -> list[tuple[str, int]]:
@@ -107,6 +118,19 @@ def compute_all(
         found = list(pool.map(lambda part: compute_file(lake, part, indicators, anew=anew), parts))
     rows = [count for count in found if count is not None]
     return Computed(len(rows), len(found) - len(rows), sum(rows))
+
+
+def pending(lake: Lake, indicators: Sequence[Indicator], *, anew: bool = False, threads: int = 2) -> Pending:
+    """Return what ``compute_all`` would do. Reads all bars, some tenths of a second for millions of rows.
+
+    Raises:
+        BrokenPart: bars that cannot be read.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="look") as pool:
+        inputs = list(pool.map(lambda part: _digest(lake, part, indicators), range(PARTS)))
+    parts = tuple(part for part in range(PARTS) if anew or _inputs_of(lake.indicators(part)) != inputs[part])
+    whole = blake2b("".join(inputs).encode(), digest_size=16).hexdigest()
+    return Pending(parts, sum(count_rows(lake.bars(part)) for part in parts), whole)
 
 
 def _digest(lake: Lake, part: int, indicators: Sequence[Indicator]) -> str:

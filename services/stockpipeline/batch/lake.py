@@ -91,6 +91,16 @@ def read_part(path: Path, schema: pa.Schema) -> pa.Table:
     return table
 
 
+def count_rows(path: Path) -> int:
+    """Return the number of a part's rows, 0 where there is no file; raise ``BrokenPart``."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except FileNotFoundError:
+        return 0
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BrokenPart(f"{path} cannot be read: {str(error).splitlines()[0]}; load it again") from error
+
+
 def symbol_rows(table: pa.Table) -> Iterator[tuple[str, slice]]:
     """Yield each symbol and where its rows are, in a table that is sorted by symbol."""
     if not table.num_rows:

@@ -5,6 +5,7 @@ could not do it, with the reason on standard error and, with --json, as an objec
 """
 
 import argparse
+import os
 from collections.abc import Callable
 from datetime import date
 from functools import partial
@@ -57,10 +58,7 @@ def add_parser(
     )
     add("gate", "Fail unless enough symbols have a bar of the session.")
     add("merge", "Bring what was downloaded into the lake, and note what is wrong with it.")
-    compute = add(
-        "compute", "Compute the indicators of all bars of the lake that have changed.", session=False
-    )
-    compute.add_argument("--anew", action="store_true", help="also of bars that have not changed")
+    _add_compute(add("compute", "Compute the indicators of all bars of the lake that have changed."))
     _add_limit(add("scan", "Put what the rules find in the session on the watchlist."))
     load = add("load", "Bring the session's results and the lake's bars to the store.")
     to = load.add_mutually_exclusive_group(required=True)
@@ -95,6 +93,34 @@ def add_parser(
     )
     night.add_argument("--replica", type=Path, required=True, metavar="DIR", help="a replica, for the sync")
     return runs
+
+
+def _add_compute(compute: argparse.ArgumentParser) -> None:
+    compute.add_argument("--anew", action="store_true", help="also of bars that have not changed")
+    compute.add_argument(
+        "--engine",
+        choices=("auto", "local", "spark"),
+        help="local: this process; spark: pods; auto: Spark where it pays (default: spec.batch.engine)",
+    )
+    compute.add_argument(
+        "--spark-image",
+        metavar="IMAGE",
+        default=os.environ.get("STOCKPIPELINE_SPARK_IMAGE"),
+        help="of the driver and the executors (default: $STOCKPIPELINE_SPARK_IMAGE)",
+    )
+    compute.add_argument(
+        "--spark-volume",
+        metavar="CLAIM:PATH",
+        default=os.environ.get("STOCKPIPELINE_SPARK_VOLUME"),
+        help="the claim that has the lake, and where pods see it (default: $STOCKPIPELINE_SPARK_VOLUME)",
+    )
+    compute.add_argument(
+        "--timeout",
+        type=int,
+        default=3600,
+        metavar="SECONDS",
+        help="how long Spark's Job may take (default 3600)",
+    )
 
 
 def _add_listing(parser: argparse.ArgumentParser) -> None:

@@ -11,17 +11,19 @@ from typing import Any
 import msgspec
 
 from stockpipeline.adapters.history_redis import HistoryUnavailable
+from stockpipeline.adapters.kubernetes_api import KubernetesRefused, NoCluster
 from stockpipeline.api import PipelineConfig
 from stockpipeline.batch import steps
-from stockpipeline.batch.compute import compute_all
 from stockpipeline.batch.daily_sources import NoDailySource
-from stockpipeline.batch.lake import BrokenPart, Lake
+from stockpipeline.batch.lake import BrokenPart
 from stockpipeline.batch.night import Targets, run_night
 from stockpipeline.batch.night_folder import StepMissing
 from stockpipeline.batch.outcomes import CoverageTooLow
 from stockpipeline.batch.redis_sync import EmptyHistory
 from stockpipeline.batch.replica_to_redis import EmptyStore, sync_replica
-from stockpipeline.batch.watchlist import batch_indicators
+from stockpipeline.batch.spark_job import TooSmall
+from stockpipeline.batch.spark_run import NoSparkAccount, SparkFailed
+from stockpipeline.cli.batch_compute import NoSparkPods, compute
 from stockpipeline.market.calendar import SessionCalendar, UnknownSession
 from stockpipeline.market.listing import BadListing, ShrunkenListing
 from stockpipeline.market.sessions import session_date, session_from_date, session_iso
@@ -40,11 +42,17 @@ EXPECTED = (
     EmptyHistory,
     EmptyStore,
     HistoryUnavailable,
+    KubernetesRefused,
+    NoCluster,
     NoDailySource,
+    NoSparkAccount,
+    NoSparkPods,
     OSError,
     ShrunkenListing,
+    SparkFailed,
     StepMissing,
     StoreError,
+    TooSmall,
     UnknownSession,
 )
 """Why a step cannot be done; anything else is a mistake in the program, and shows its stack."""
@@ -96,12 +104,7 @@ def _merge(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
 
 
 def _compute(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
-    if not (arguments.lake / "bars").is_dir():
-        raise StepMissing(f"{arguments.lake} is no lake: it has no folder bars")
-    yield (
-        "compute",
-        compute_all(Lake(arguments.lake), batch_indicators(config.spec.indicators), anew=arguments.anew),
-    )
+    yield "compute", compute(config, arguments, _night(config, arguments).session)
 
 
 def _scan(config: PipelineConfig, arguments: argparse.Namespace) -> Told:

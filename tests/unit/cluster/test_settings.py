@@ -45,6 +45,7 @@ def test_another_name_gets_ports_of_its_own_each_time_the_same() -> None:
         ("CLUSTER_NAME", "ends-"),
         ("CLUSTER", "docker"),
         ("EGRESS", "yes"),
+        ("SPARK", "yes"),
         ("API_PORT", "80"),
         ("API_PORT", "http"),
         ("PROMETHEUS_PORT", "70000"),

@@ -5,7 +5,7 @@ Whether an indicator exists and a rule makes sense is checked later, by `stockpi
 `stockpipeline.signals.rules`: that needs more than a schema can say.
 """
 
-from stockpipeline.api.spec.batch import Batch, Engine
+from stockpipeline.api.spec.batch import Batch, Engine, SparkSize
 from stockpipeline.api.spec.delivery import Delivery, Guarantee, Scaling
 from stockpipeline.api.spec.indicators import (
     BAR_FIELDS,
@@ -57,6 +57,7 @@ __all__ = [
     "Scaling",
     "Side",
     "Source",
+    "SparkSize",
     "StockPipelineSpec",
     "Store",
     "Tier",
