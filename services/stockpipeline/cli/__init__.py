@@ -15,6 +15,7 @@ from stockpipeline.cli import batch, replica
 
 if TYPE_CHECKING:
     from stockpipeline.api import PipelineConfig
+    from stockpipeline.runtime.shutdown import Shutdown
 
 EXIT_USAGE = 2
 
@@ -46,10 +47,18 @@ def _producer(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
 
 
 def _detector(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:
-    from stockpipeline.detector.main import run
     from stockpipeline.runtime.service import run_service
 
-    return run_service("detector", config, run)
+    return run_service("detector", config, import_detector())
+
+
+def import_detector() -> "Callable[[PipelineConfig, Shutdown], int]":
+    """Load the detector, which has to start soon, without the data frames that it has no use for."""
+    from stockpipeline.runtime.imports import without
+
+    with without("pandas", "polars"):
+        from stockpipeline.detector.main import run
+    return run
 
 
 def _store(config: "PipelineConfig", _arguments: argparse.Namespace) -> int:

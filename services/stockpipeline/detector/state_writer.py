@@ -4,6 +4,7 @@ A symbol's records go to the partition with the number of its ticks' partition, 
 owns the ticks of a symbol finds all of its state by that number.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from stockpipeline.adapters.kafka_transactions import KeepWaiting, TransactionalProducer
@@ -13,7 +14,10 @@ from stockpipeline.signals.state import StateRecord
 
 
 class StateWriter:
-    """Gathers what changed, and writes each changed symbol once into an open transaction."""
+    """Gathers what changed, and writes each changed symbol once into an open transaction.
+
+    A partition's symbols go with its offset, all of them; partitions may be in different transactions.
+    """
 
     def __init__(
         self,
@@ -34,28 +38,50 @@ class StateWriter:
 
     def changed(self, symbols: Iterable[str]) -> None:
         """Note that the state of these symbols changed."""
-        self._changed.update(symbols)
+        for symbol in symbols:
+            self._changed[self._partition_of[symbol]].add(symbol)
 
     def processed(self, positions: Mapping[int, int]) -> None:
         """Note up to where ticks are processed: partition → next offset."""
         self._positions.update(positions)
 
-    def write(self) -> dict[int, int]:
-        """Write what was noted; return the noted offsets, which belong into the same transaction.
+    def slices(self, symbols: int) -> list[list[int]]:
+        """Return the partitions of which something was noted, in groups.
+
+        A group is of no more than so many changed symbols, or of one partition.
+        """
+        groups: list[list[int]] = []
+        room = 0
+        for partition in self._noted():
+            changed = len(self._changed.get(partition, ()))
+            if changed > room or not groups:
+                groups.append([])
+                room = symbols
+            groups[-1].append(partition)
+            room -= changed
+        return groups
+
+    def write(self, partitions: Iterable[int] | None = None) -> dict[int, int]:
+        """Write what was noted of these partitions, or of all.
+
+        Returns their noted offsets, which belong into the same transaction.
 
         Raises:
             TransactionFailed, KafkaFatal: see ``TransactionalProducer.send``.
         """
         send, topic, keep_waiting = self._producer.send, self._topic, self._keep_waiting
-        for symbol in self._changed:
-            partition = self._partition_of[symbol]
-            for key, value in self._changes(symbol):
-                send(topic, value, key, keep_waiting, partition=partition)
-        for partition, offset in self._positions.items():
-            send(topic, encode_checkpoint(offset), KEY, keep_waiting, partition=partition)
-        self._performance.write(self._changed)
-        positions = self._positions
-        self._begin()
+        positions: dict[int, int] = {}
+        written: list[str] = []
+        for partition in self._noted() if partitions is None else partitions:
+            changed = self._changed.pop(partition, set())
+            written += changed
+            for symbol in changed:
+                for key, value in self._changes(symbol):
+                    send(topic, value, key, keep_waiting, partition=partition)
+            if partition in self._positions:
+                positions[partition] = offset = self._positions.pop(partition)
+                send(topic, encode_checkpoint(offset), KEY, keep_waiting, partition=partition)
+        self._performance.write(written)
         return positions
 
     def committed(self) -> None:
@@ -67,6 +93,9 @@ class StateWriter:
         self._begin()
         self._performance.clear()
 
+    def _noted(self) -> set[int]:
+        return self._positions.keys() | self._changed.keys()
+
     def _begin(self) -> None:
-        self._changed: set[str] = set()
+        self._changed: defaultdict[int, set[str]] = defaultdict(set)
         self._positions: dict[int, int] = {}

@@ -1,7 +1,7 @@
 """The sessions of an exchange: which trading day an instant belongs to, and when a day opens and closes.
 
-Backed by ``exchange_calendars`` (holidays, half days, daylight saving), read once into sorted integer tables,
-so that a lookup is a bisection and pandas stays out of the hot path.
+The hours come from the table made from ``exchange_calendars`` (see ``exchange_hours``), read once into
+sorted lists of integers, so that a lookup is a bisection.
 """
 
 from bisect import bisect_left, bisect_right
@@ -9,20 +9,17 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
-import numpy as np
-
+from stockpipeline.market.exchange_hours import FIRST_DAY, LAST_DAY, ExchangeHours, exchanges
 from stockpipeline.market.sessions import session_from_date, session_iso
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["FIRST_DAY", "LAST_DAY", "SessionCalendar", "UnknownExchange", "UnknownSession"]
 
-FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2049, 12, 31)
+_MINUTES_A_DAY, _MS_A_MINUTE = 1440, 60_000
 
 
 class UnknownExchange(ValueError):
-    """The name is no exchange of ``exchange_calendars`` (ISO 10383 codes such as XNAS or XKRX)."""
+    """The name is none of the exchanges whose hours are known (ISO 10383 codes such as XNAS)."""
 
 
 class UnknownSession(ValueError):
@@ -30,7 +27,7 @@ class UnknownSession(ValueError):
 
 
 class SessionCalendar:
-    """The regular sessions of one exchange, 1990 to 2049 (fewer where its holidays are not known)."""
+    """The regular sessions of one exchange, 1990 to 2049."""
 
     def __init__(self, exchange: str) -> None:
         self.exchange = exchange
@@ -109,30 +106,14 @@ class SessionCalendar:
 @cache
 def _load(exchange: str) -> tuple[list[int], list[int], list[int]]:
     """Return (sessions, opens, closes) as lists: bisecting a list of ints beats a numpy scalar lookup."""
-    # Imported here because it brings pandas, which nothing else in the core needs.
-    import exchange_calendars
-    import pandas as pd
-    from exchange_calendars.errors import InvalidCalendarName
-
-    start, end = pd.Timestamp(FIRST_DAY), pd.Timestamp(LAST_DAY)
-    try:
-        calendar = exchange_calendars.get_calendar(exchange, start=start, end=end)
-    except InvalidCalendarName:
-        near = get_close_matches(exchange.upper(), exchange_calendars.get_calendar_names(), n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UnknownExchange(f"unknown exchange {exchange!r}{hint}") from None
-    except ValueError:
-        # Its holidays are not known for all of the years. To ask for the bounds takes a whole calendar more.
-        kind = type(exchange_calendars.get_calendar(exchange))
-        start, end = max(start, kind.bound_min() or start), min(end, kind.bound_max() or end)
-        calendar = exchange_calendars.get_calendar(exchange, start=start, end=end)
-    return (
-        calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64).tolist(),
-        _epoch_ms(calendar.opens),
-        _epoch_ms(calendar.closes),
-    )
-
-
-def _epoch_ms(instants: "pd.Series[pd.Timestamp]") -> list[int]:
-    values: list[int] = instants.to_numpy(dtype="datetime64[ms]").astype(np.int64).tolist()
-    return values
+    if exchange not in exchanges():
+        near = get_close_matches(exchange.upper(), exchanges(), n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else f", known are {', '.join(exchanges())}"
+        raise UnknownExchange(f"unknown exchange {exchange!r}{hint}")
+    sessions, opens, closes = [], [], []
+    for day, (opens_minute, closes_minute) in ExchangeHours.of(exchange).every_session():
+        sessions.append(session_from_date(day))
+        midnight = sessions[-1] * _MINUTES_A_DAY
+        opens.append((midnight + opens_minute) * _MS_A_MINUTE)
+        closes.append((midnight + closes_minute) * _MS_A_MINUTE)
+    return sessions, opens, closes

@@ -1,16 +1,18 @@
-"""When an exchange is open, for programs that must stay small, such as the operator.
+"""When an exchange is open: holidays, half days and daylight saving, 1990 to 2049.
 
-`SessionCalendar` knows the same from `exchange_calendars`, which brings pandas (100 MB of memory) along. This
-reads a table made from it (`generate_exchange_hours`), with 2020 to 2035.
+From a table made from `exchange_calendars` (`generate_exchange_hours`). Asking that library at run time
+would take half a second of a start and, with pandas, 100 MB of memory.
 """
 
 import datetime
 import json
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+FIRST_DAY, LAST_DAY = datetime.date(1990, 1, 1), datetime.date(2049, 12, 31)
 _TABLE = Path(__file__).with_name("exchange_hours.json")
 _DAY = datetime.timedelta(days=1)
 
@@ -26,6 +28,17 @@ class OutOfTable(ValueError):
     """The instant is before or after the years of the table."""
 
 
+@cache
+def _tables() -> dict[str, dict[str, Any]]:
+    tables: dict[str, dict[str, Any]] = json.loads(_TABLE.read_text())
+    return tables
+
+
+def exchanges() -> list[str]:
+    """The exchanges whose hours are known, by market identifier code."""
+    return list(_tables())
+
+
 class ExchangeHours:
     """The sessions of one exchange. All times have a time zone."""
 
@@ -34,14 +47,25 @@ class ExchangeHours:
         self._last = datetime.date.fromisoformat(table["last"])
         self._since = [datetime.date.fromisoformat(day) for day, _, _ in table["regular"]]
         self._regular = [(opens, closes) for _, opens, closes in table["regular"]]
-        self._early = {datetime.date.fromisoformat(day): times for day, times in table["early"].items()}
+        self._early = {
+            datetime.date.fromisoformat(day): (opens, closes)
+            for day, (opens, closes) in table["early"].items()
+        }
         self._holidays = {datetime.date.fromisoformat(day) for day in table["holidays"]}
 
     @classmethod
     @cache
     def of(cls, exchange: str) -> Self:
         """The hours of an exchange by its market identifier code, read once."""
-        return cls(json.loads(_TABLE.read_text())[exchange])
+        return cls(_tables()[exchange])
+
+    def every_session(self) -> Iterator[tuple[datetime.date, tuple[int, int]]]:
+        """Yield each session's day with the minutes of that day, in UTC, at which it opens and closes."""
+        day = self._first
+        while day <= self._last:
+            if (times := self._times(day)) is not None:
+                yield day, times
+            day += _DAY
 
     def session_at(self, instant: datetime.datetime) -> Session | None:
         """The session that is open at `instant`, or None. It opens at its first moment, ends at its last."""
@@ -71,11 +95,14 @@ class ExchangeHours:
             raise OutOfTable(f"exchange hours are known from {self._first} to {self._last}, not on {day}")
 
     def _session(self, day: datetime.date) -> Session | None:
-        if day.weekday() >= 5 or day in self._holidays:
-            return None
-        times = self._early.get(day)
+        times = self._times(day)
         if times is None:
-            times = self._regular[bisect_right(self._since, day) - 1]
+            return None
         midnight = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
         opens, closes = (midnight + datetime.timedelta(minutes=minutes) for minutes in times)
         return Session(opens, closes)
+
+    def _times(self, day: datetime.date) -> tuple[int, int] | None:
+        if day.weekday() >= 5 or day in self._holidays:
+            return None
+        return self._early.get(day) or self._regular[bisect_right(self._since, day) - 1]

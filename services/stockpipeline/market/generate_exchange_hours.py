@@ -11,14 +11,14 @@ from typing import Any
 import exchange_calendars
 
 from stockpipeline.api import Exchange
+from stockpipeline.market.exchange_hours import FIRST_DAY, LAST_DAY
 
-FIRST, LAST = datetime.date(2020, 1, 1), datetime.date(2035, 12, 31)
 _DAY = datetime.timedelta(days=1)
 
 
 def hours(exchange: str) -> dict[str, Any]:
     """Every session of an exchange, told by what is regular and by the exceptions. Times are minutes UTC."""
-    calendar = exchange_calendars.get_calendar(exchange, start=str(FIRST), end=str(LAST))
+    calendar = exchange_calendars.get_calendar(exchange, start=str(FIRST_DAY), end=str(LAST_DAY))
     schedule = calendar.schedule
     early = {stamp.date() for stamp in calendar.early_closes}
     sessions = {
@@ -29,10 +29,10 @@ def hours(exchange: str) -> dict[str, Any]:
     for day, (opens, closes) in sessions.items():
         if day not in early and (not regular or regular[-1][1:] != (opens, closes)):
             regular.append((day.isoformat(), opens, closes))
-    days = [FIRST + number * _DAY for number in range((LAST - FIRST).days + 1)]
+    days = [FIRST_DAY + number * _DAY for number in range((LAST_DAY - FIRST_DAY).days + 1)]
     return {
-        "first": FIRST.isoformat(),
-        "last": LAST.isoformat(),
+        "first": FIRST_DAY.isoformat(),
+        "last": LAST_DAY.isoformat(),
         "regular": regular,
         "early": {day.isoformat(): sessions[day] for day in sorted(early)},
         "holidays": [day.isoformat() for day in days if day.weekday() < 5 and day not in sessions],

@@ -27,6 +27,7 @@ class Parts:
         self.kafka, self.metrics, self.state = Mock(), MagicMock(), Mock()
         self.kafka.early.next_batch.return_value = Batch()
         self.state.write.return_value = {0: 8}
+        self.state.slices.return_value = [[0]]
         self.clock = 0.0
         self.delivery = EarlySignals(
             self.kafka.early,
@@ -110,3 +111,37 @@ def test_without_a_transaction_there_is_nothing_to_abort_in_kafka(parts: Parts) 
     parts.delivery.abort()
     parts.kafka.producer.abort.assert_not_called()
     assert not parts.delivery.open
+
+
+def test_a_commit_is_made_of_several_transactions_between_which_ticks_are_taken(parts: Parts) -> None:
+    parts.may_commit.set()
+    parts.state.slices.return_value = [[0], [1, 2]]
+    parts.delivery.begin()
+    parts.clock = 1.0
+    begun = 0
+    while parts.delivery.open:
+        parts.delivery.poll()
+        if parts.delivery.is_due(caught_up=True, far_behind=False):
+            parts.delivery.commit(wait=False)
+            begun += 1
+    assert begun == 2
+    assert parts.state.write.mock_calls == [call([0]), call([1, 2])]
+    assert parts.state.committed.call_count == 2
+
+
+def test_waiting_for_the_commit_means_all_that_is_left_of_it(parts: Parts) -> None:
+    parts.may_commit.set()
+    parts.state.slices.return_value = [[0], [1], [2]]
+    parts.delivery.begin()
+    parts.delivery.commit(wait=False)
+    parts.delivery.commit(wait=True)
+    assert parts.state.write.mock_calls == [call([0]), call(None)]
+    assert not parts.delivery.open
+
+
+def test_a_detector_far_behind_makes_few_transactions(parts: Parts) -> None:
+    parts.delivery.begin()
+    parts.clock = 2.0
+    assert parts.delivery.is_due(caught_up=False, far_behind=True)
+    parts.delivery.commit(wait=False)
+    assert parts.state.slices.call_args.args[0] > 1_000_000

@@ -1,8 +1,16 @@
 from datetime import UTC, date, datetime
 
+import exchange_calendars
 import pytest
 
-from stockpipeline.market.calendar import SessionCalendar, UnknownExchange, UnknownSession
+from stockpipeline.api import Exchange
+from stockpipeline.market.calendar import (
+    FIRST_DAY,
+    LAST_DAY,
+    SessionCalendar,
+    UnknownExchange,
+    UnknownSession,
+)
 from stockpipeline.market.sessions import session_from_date
 
 
@@ -88,3 +96,16 @@ def test_the_last_session_that_is_over() -> None:
     assert calendar.last_closed(closes + 2 * 86_400_000) == friday, "on the weekend"
     with pytest.raises(UnknownSession, match="so early"):
         calendar.last_closed(0)
+
+
+@pytest.mark.parametrize("exchange", Exchange)
+def test_all_sessions_are_those_of_exchange_calendars(exchange: Exchange) -> None:
+    calendar = SessionCalendar(exchange.value)
+    schedule = exchange_calendars.get_calendar(
+        exchange.value, start=str(FIRST_DAY), end=str(LAST_DAY)
+    ).schedule
+    days = [session_from_date(stamp.date()) for stamp in schedule.index]
+    assert calendar.sessions_between(FIRST_DAY, LAST_DAY) == days
+    hours = [calendar.open_close_ms(day) for day in days]
+    milliseconds = schedule[["open", "close"]].map(lambda stamp: stamp.value // 1_000_000)
+    assert hours == list(milliseconds.itertuples(index=False, name=None))

@@ -24,7 +24,7 @@ def test_the_committed_table_is_what_the_calendars_give() -> None:
 
 @pytest.mark.parametrize("exchange", Exchange)
 def test_every_session_is_that_of_the_calendar(exchange: Exchange) -> None:
-    first, last = generate_exchange_hours.FIRST, generate_exchange_hours.LAST
+    first, last = exchange_hours.FIRST_DAY, exchange_hours.LAST_DAY
     calendar = exchange_calendars.get_calendar(exchange.value, start=str(first), end=str(last))
     schedule = calendar.schedule
     expected = {
@@ -70,8 +70,8 @@ def test_the_last_close(instant: str, closed: str) -> None:
 
 
 def test_years_that_are_not_in_the_table_are_said() -> None:
-    with pytest.raises(OutOfTable, match="known from 2020-01-01 to 2035-12-31, not on 2036-01-02"):
-        ExchangeHours.of("XNAS").session_at(utc("2036-01-02T15:00:00"))
+    with pytest.raises(OutOfTable, match="known from 1990-01-01 to 2049-12-31, not on 2050-01-03"):
+        ExchangeHours.of("XNAS").session_at(utc("2050-01-03T15:00:00"))
 
 
 def test_it_needs_no_heavy_library() -> None:

@@ -75,7 +75,9 @@ def run_detector(registry: CollectorRegistry, symbols: list[str]) -> None:
     timestamp = (TIMESTAMP_LOG_APPEND_TIME, NOW)
     values = [json.dumps({"symbol": symbol, **fields}).encode() for symbol in symbols for _ in range(4)]
     intake.take([Message("ticks", 0, 7, b"k", value, timestamp=timestamp) for value in values])
-    states = symbol_states(symbols, lambda _symbol: True, lambda _symbol: 19_000, SessionCalendar("XNAS"))
+    states = symbol_states(
+        symbols, 19_000, lambda _symbol: True, lambda _symbol: 19_000, SessionCalendar("XNAS")
+    )
     for state in SymbolState:
         metrics.symbols(state, states[state])
     for rule in ("buys", "sells"):
