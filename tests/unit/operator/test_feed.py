@@ -194,7 +194,7 @@ def test_live_data_live_by_the_exchange(now: str, newest: str, fresh: bool, reas
 
 
 def test_beyond_the_table_of_hours_nothing_is_known() -> None:
-    then = datetime.datetime(2040, 1, 3, 15, tzinfo=UTC)
+    then = datetime.datetime(2050, 1, 3, 15, tzinfo=UTC)
     found = judge_freshness(spec(yahoo={}), Followed(Reading(then), then), then)
     assert (found.holds, found.reason) == (None, "HoursUnknown")
 
