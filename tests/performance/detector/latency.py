@@ -12,6 +12,7 @@ import numpy as np
 from confluent_kafka import Producer
 
 from cluster.progress import Progress
+from stockpipeline.adapters.kafka_producer import LINGER_MS
 from stockpipeline.api import DEFAULT_RULES, Guarantee, PipelineConfig, Topic
 from tests.performance.detector import workload
 from tests.performance.detector.contenders.job import Job
@@ -21,6 +22,8 @@ from tests.performance.detector.throughput import PARTITIONS, SYMBOLS
 WARM_UP_SECONDS = 15.0
 """Each symbol begins with the slow ticks of a new bar, and the broker's compilers have to see the paths: at
 2,000 ticks/s they take a core until then."""
+SIGNALS_A_SECOND = 62.5
+"""At any rate of ticks, as is the case when a market gets busier."""
 # Commits that nobody waits for need not come ten times a second.
 _DELIVERY = {
     Guarantee.AT_LEAST_ONCE: {"guarantee": "AtLeastOnce", "commitInterval": "1s"},
@@ -47,7 +50,7 @@ def p99_ms(
     path.write_text(config.to_json())
     gate.touch()
     count = int(rate * (seconds + WARM_UP_SECONDS))
-    ticks = list(workload.one_signal_a_session(SYMBOLS, count))
+    ticks = list(workload.one_signal_a_session(SYMBOLS, count, round(rate / SIGNALS_A_SECOND)))
     job = Job(servers.kafka, "", "", config.name, count, config=str(path), gate=str(gate))
     detector = servers.start("detector", job, config.name)
     reader, found = _start_reader(servers, config, gate)
@@ -118,8 +121,8 @@ def _send(
 ) -> dict[tuple[str, int], float]:
     """Send at an even pace; return when each (symbol, event time) was handed to the client.
 
-    The settings are those of the product's producer, but for the linger, which would be most of the delay.
-    In slices of a millisecond: waking up for each tick would take a processor from those that are measured.
+    The settings are those of the product's producer. In slices of a millisecond: waking up for each tick
+    would take a processor from those that are measured.
     """
     producer = Producer(
         {
@@ -127,7 +130,7 @@ def _send(
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
             "compression.type": "lz4",
-            "linger.ms": 1,
+            "linger.ms": LINGER_MS,
             "queue.buffering.max.messages": 1_000_000,
         }
     )

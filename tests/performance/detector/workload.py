@@ -94,10 +94,11 @@ def one_day(symbol_count: int, count: int) -> Iterator[tuple[str, bytes]]:
 
 # Once a session for each symbol: a price above the bar's open, after one that was not.
 OFTEN = {"name": "above-open", "side": "buy", "when": "close > open"}
-TICKS_OF_A_SESSION = 32
 
 
-def one_signal_a_session(symbol_count: int, count: int) -> Iterator[tuple[str, int, bytes]]:
+def one_signal_a_session(
+    symbol_count: int, count: int, ticks_of_a_session: int
+) -> Iterator[tuple[str, int, bytes]]:
     """Yield (symbol, event time, tick): the rule OFTEN gives one signal in each session of so many ticks.
 
     The symbols' sessions do not begin together: signals, and bars that begin, come evenly, as many in each
@@ -105,14 +106,14 @@ def one_signal_a_session(symbol_count: int, count: int) -> Iterator[tuple[str, i
     """
     names = symbols(symbol_count)
     turns = (count + symbol_count - 1) // symbol_count
-    last = (turns - 1 + TICKS_OF_A_SESSION) // TICKS_OF_A_SESSION
+    last = (turns - 1 + ticks_of_a_session) // ticks_of_a_session
     sessions = _calendar().sessions_between(FIRST_DAY, FIRST_DAY + timedelta(days=7 + 2 * last))
     opens_ms = [_calendar().open_close_ms(session)[0] for session in sessions[: last + 1]]
     closes = [float(series.close[-1]) for series in history(symbol_count).values()]
     for number in range(count):
         turn, index = divmod(number, symbol_count)
-        session, place = divmod(turn + index % TICKS_OF_A_SESSION, TICKS_OF_A_SESSION)
+        session, place = divmod(turn + index % ticks_of_a_session, ticks_of_a_session)
         ts = opens_ms[session] + 1000 * place + 1
-        price = round(closes[index] + (0.01 if place >= TICKS_OF_A_SESSION // 2 else 0.0), 2)
+        price = round(closes[index] + (0.01 if place >= ticks_of_a_session // 2 else 0.0), 2)
         tick = Tick(names[index], price, 100, ts, "bench", MarketSession.REGULAR, turn + 1)
         yield names[index], ts, encode_tick(tick)
