@@ -22,6 +22,7 @@ from stockpipeline.api import BAR_FIELDS
 from stockpipeline.batch.lake import BrokenPart
 from stockpipeline.batch.outcomes import Outcome
 from stockpipeline.batch.quality import RawBars
+from stockpipeline.batch.whole_files import whole_file
 from stockpipeline.market.corporate_actions import CorporateAction
 from stockpipeline.market.sessions import session_iso
 
@@ -69,12 +70,10 @@ class DownloadFolder:
 
     def write(self, batch: str, downloads: Sequence[Download]) -> Path:
         """Add a file; ``batch`` names who writes, of whom no two write at once."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         number = len(list(self._folder.glob(f"{batch}-*.parquet")))
         path = self._folder / f"{batch}-{number:05d}.parquet"
-        temporary = path.with_suffix(".writing")
-        pq.write_table(_table(downloads), temporary, compression="zstd")
-        temporary.replace(path)
+        with whole_file(path) as file:
+            pq.write_table(_table(downloads), file, compression="zstd")
         return path
 
     def read(self) -> dict[str, Download]:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from secrets import token_hex
 from zlib import crc32
 
 import numpy as np
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stockpipeline.api import BAR_FIELDS
+from stockpipeline.batch.whole_files import whole_file
 from stockpipeline.market.bars import BarSeries, InvalidBars
 from stockpipeline.market.corporate_actions import CorporateAction
 
@@ -65,14 +65,11 @@ class Lake:
 
 def write_part(path: Path, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
     """Write a table as one file in one step, with text that belongs to it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     if metadata:
         table = table.replace_schema_metadata(metadata)
-    # Two machines may write the same part, where one was taken for dead; either's bytes will do.
-    temporary = path.with_suffix(f".{token_hex(4)}.writing")
     # Prices hardly repeat: a dictionary of them, or compressing them, costs more than it saves.
-    pq.write_table(table, temporary, use_dictionary=["symbol", "session"], compression="NONE")
-    temporary.replace(path)
+    with whole_file(path) as file:
+        pq.write_table(table, file, use_dictionary=["symbol", "session"], compression="NONE")
 
 
 def read_part(path: Path, schema: pa.Schema) -> pa.Table:

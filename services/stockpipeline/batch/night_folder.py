@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stockpipeline.batch.lake import BrokenPart
+from stockpipeline.batch.whole_files import whole_file
 from stockpipeline.market.listing import Listed
 from stockpipeline.market.sessions import session_iso
 
@@ -37,10 +38,8 @@ class NightFolder:
         lines = (
             json.dumps({k: v for k, v in one._asdict().items() if v not in (None, "")}) for one in symbols
         )
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._symbols.with_suffix(".writing")
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        temporary.replace(self._symbols)
+        with whole_file(self._symbols) as file:
+            file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def symbols(self) -> list[Listed]:
         """Return the stocks of the night; raise ``StepMissing``."""
@@ -78,10 +77,8 @@ class NightFolder:
         return self._read("watchlist", "scan the session")
 
     def _write(self, name: str, table: pa.Table) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._folder / f"{name}.writing"
-        pq.write_table(table, temporary)
-        temporary.replace(self._folder / f"{name}.parquet")
+        with whole_file(self._folder / f"{name}.parquet") as file:
+            pq.write_table(table, file)
 
     def _read(self, name: str, step: str) -> pa.Table:
         path = self._folder / f"{name}.parquet"

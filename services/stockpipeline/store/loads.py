@@ -5,7 +5,7 @@ batch that runs again, or a corrected one, changes as few blocks as it can. Reco
 their offsets, which are stored in the same transaction.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,25 +15,9 @@ import duckdb
 import pyarrow as pa
 
 from stockpipeline.signals.signal import Signal
+from stockpipeline.store.tables import AGES, KEYS
 
 _T = TypeVar("_T")
-
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "bars": ("session", "symbol"),
-    "actions": ("session", "symbol"),
-    "indicators": ("session", "symbol", "name"),
-    "watchlist": ("session", "symbol", "rule"),
-    "quality": ("session", "symbol", "problem"),
-}
-"""Tables of the batch, and what identifies a row of each; rows are stored in this order."""
-
-AGES: Mapping[str, str] = {
-    "bars": "session",
-    "indicators": "session",
-    "signals": "ts",
-    "performance": "recorded_at",
-}
-"""Tables that grow with time, and what the age of a row counts from."""
 
 _DAY_US = 86_400_000_000
 

@@ -14,7 +14,7 @@ from stockpipeline.api import duration
 from stockpipeline.api.spec.store import History
 from stockpipeline.runtime.store_metrics import StoreMetrics
 from stockpipeline.store.errors import NoSpace
-from stockpipeline.store.loads import AGES
+from stockpipeline.store.tables import AGES
 from stockpipeline.store.writer import Space, Writer
 
 _EMPTY_SHARE = 0.5

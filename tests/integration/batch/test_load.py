@@ -25,7 +25,7 @@ from stockpipeline.market.packaged import packaged_bars
 from stockpipeline.runtime.store_metrics import StoreMetrics
 from stockpipeline.store.deliveries import Deliveries
 from stockpipeline.store.file_store import FileStore
-from stockpipeline.store.loads import KEYS
+from stockpipeline.store.tables import KEYS
 from stockpipeline.store.writer import Writer
 from stockpipeline.store_service.arrivals import Arrivals
 from stockpipeline.store_service.publisher_process import Received

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 from stockpipeline.store.retention import Retention
 from stockpipeline.store_service.publisher import PublisherProcess
 from stockpipeline.store_service.publisher_process import Answer, Assignment, Task
+from tests.integration.store.masters import commit_day
 
 
 def process(folder: Path) -> PublisherProcess:
@@ -31,6 +34,29 @@ def answered(publishing: PublisherProcess) -> Answer:
         assert time.monotonic() < deadline, "no answer"
         time.sleep(0.02)
     return answer
+
+
+_WORK = """
+import sys
+from pathlib import Path
+from stockpipeline.store.retention import Retention
+from stockpipeline.store_service.publisher_process import Assignment, Task, Work
+
+folder = Path(sys.argv[1])
+master, url = str(folder / "master.duckdb"), f"file://{folder}/store"
+work = Work(Assignment(master=master, store=url, writer="test", retention=Retention()))
+for name in ("publish", "publish", "collect", "receive"):
+    work.do(Task(name))
+print([name for name in ("numpy", "pandas", "pyarrow") if name in sys.modules])
+"""
+
+
+def test_it_needs_no_large_packages_for_what_it_does_all_the_time(tmp_path: Path) -> None:
+    commit_day(tmp_path / "master.duckdb", 1)
+    done = subprocess.run(
+        [sys.executable, "-c", _WORK, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]", "with them it has 90 MiB more; query parameters of DuckDB import them"
 
 
 def test_what_fails_is_an_answer_and_the_process_goes_on(tmp_path: Path) -> None:
