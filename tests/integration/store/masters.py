@@ -46,7 +46,7 @@ def commit_day(master: Path, day: int, *, symbols: int = SYMBOLS, offset: float 
 
 def sums_of(path: Path) -> Sums:
     """What a database file holds."""
-    with duckdb.connect(str(path), read_only=True) as database:
+    with duckdb.connect(str(path), read_only=True, config={"threads": 1}) as database:
         return _sums(database)
 
 
