@@ -16,7 +16,7 @@ from stockpipeline.store.blocks import BLOCK_BYTES
 from stockpipeline.store.object_store import open_store
 from stockpipeline.store.restore import restore
 from tests.performance.replica.children import Child, PublisherChild, puller_child
-from tests.performance.replica.masters import SYMBOLS, commit, make, median, session
+from tests.performance.replica.masters import SYMBOLS, commit, make, make_tenfold, median, session
 from tests.performance.report import Report
 
 # The first generation is fetched whole, two are built from copies; from then on there is a spare to build in.
@@ -27,7 +27,7 @@ MEASURED_DAYS = 5
 def change_of_a_day(report: Report, folder: Path, size: str, rows: int) -> None:
     """Measure a day's change on a master of one size."""
     master = folder / "master.duckdb"
-    make(master, rows)
+    (make_tenfold if size == "5gb" else make)(master, rows)
     whole = master.stat().st_size
     copied = median([_seconds(lambda: _copy_and_rename(master, folder / "copy")) for _ in range(3)])
     report.add(

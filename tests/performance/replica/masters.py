@@ -10,30 +10,30 @@ from stockpipeline.store.writer import Writer
 from tests.integration.store.masters import bars_of
 
 SYMBOLS = 4000
-_COPIES = 10
-_MOST_MADE_AT_RANDOM = 2_000_000
+_PARTS = 10
 
 
 def make(master: Path, rows: int) -> None:
-    """Make a master whose bars end before day 1: prices that do not compress to nothing.
+    """Make a master whose bars end before day 1: prices that do not compress to nothing."""
+    _make_at_random(master, rows // SYMBOLS)
 
-    A large one is ten times a small one at other prices: to draw all of them takes minutes.
-    """
-    if rows <= _MOST_MADE_AT_RANDOM:
-        _make_at_random(master, rows // SYMBOLS)
-        return
-    small = master.with_name(f"{rows // _COPIES}-{master.name}")
-    make(small, rows // _COPIES)
-    sessions = rows // _COPIES // SYMBOLS
-    with Writer(master) as writer, writer.transaction("history") as load:
+
+def make_tenfold(master: Path, rows: int) -> None:
+    """Make a master of ten parts with the same prices but for a factor: to draw all of them takes minutes."""
+    small = master.with_name(f"part-{master.name}")
+    make(small, rows // _PARTS)
+    sessions = rows // _PARTS // SYMBOLS
+    with Writer(master) as writer:
         writer._connection.execute(f"ATTACH '{small}' AS small (READ_ONLY)")
-        for back in range(_COPIES - 1, -1, -1):
+        for back in range(_PARTS - 1, -1, -1):
             factor = 1 + back / 1000
-            writer._connection.execute(
-                f"INSERT INTO bars SELECT session - {back * sessions}, symbol, open * {factor},"
-                f" high * {factor}, low * {factor}, close * {factor}, volume + {back}, basis FROM small.bars"
-            )
-            load.changed_rows += sessions * SYMBOLS
+            prices = ", ".join(f"{name} * {factor}" for name in ("open", "high", "low", "close"))
+            with writer.transaction(f"history, {back} parts before the last") as load:
+                writer._connection.execute(
+                    f"INSERT INTO bars SELECT session - {back * sessions}, symbol, {prices}, volume + {back}, basis"
+                    " FROM small.bars"
+                )
+                load.changed_rows += sessions * SYMBOLS
     small.unlink()
 
 
