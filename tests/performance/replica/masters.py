@@ -30,8 +30,8 @@ def make_tenfold(master: Path, rows: int) -> None:
             prices = ", ".join(f"{name} * {factor}" for name in ("open", "high", "low", "close"))
             with writer.transaction(f"history, {back} parts before the last") as load:
                 writer._connection.execute(
-                    f"INSERT INTO bars SELECT session - {back * sessions}, symbol, {prices}, volume + {back}, basis"
-                    " FROM small.bars"
+                    f"INSERT INTO bars SELECT session - {back * sessions}, symbol, {prices}, volume + {back},"
+                    " basis FROM small.bars"
                 )
                 load.changed_rows += sessions * SYMBOLS
     small.unlink()
