@@ -184,6 +184,7 @@ def _driver_pod(request: SparkRequest) -> Object:
     return {
         **_pod(request),
         "serviceAccountName": request.service_account,
+        "automountServiceAccountToken": True,
         "restartPolicy": "Never",
         "enableServiceLinks": False,
         **({"nodeSelector": dict(request.terms.node_selector)} if request.terms.node_selector else {}),
