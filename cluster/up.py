@@ -38,7 +38,7 @@ def up(settings: Settings, progress: Progress) -> None:
             with progress.step("Load the images into the cluster"):
                 loading.wait_for(*deploy.SERVERS)
             deploy.product(settings, cluster, images, progress)
-            loading.wait_for("services")
+            loading.wait_for("services", "spark")
         deploy.example(settings, cluster, progress)
         if settings.source == "kis-demo":
             demo.kis_demo(settings, cluster, images, progress)
