@@ -4,7 +4,8 @@
                        extrapolated from a sample of symbols
     local_pass_5m      all indicators of 4,000 symbols x 5 years, from Parquet to Parquet
     local_5m           the same as a process, from its start to its end
-    spark_5m           the same by Spark on this machine
+    spark_5m           the same by Spark: as pods where there is a cluster with its image (make up SPARK=1),
+                       else on this machine
     spark_warm_pass_5m a pass by Spark whose session is up
     local_20m          a process for 16,000 symbols
     spark_20m          the same by Spark
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from cluster.settings import Settings
 from stockpipeline.adapters.history_redis import HistoryStore
 from stockpipeline.api import DEFAULT_INDICATORS, PipelineNames
 from stockpipeline.batch.compute import compute_all
@@ -45,6 +47,7 @@ from stockpipeline.market.bars import BarSeries
 from stockpipeline.store.writer import Writer
 from tests.integration.servers.redis import running_server
 from tests.performance.batch_night import measure_night
+from tests.performance.batch_pods import spark_pods
 from tests.performance.batch_spark import SparkHere
 from tests.performance.report import REPO, Report
 from tests.performance.universe import five_years, make_universe, write_universe
@@ -69,12 +72,13 @@ def main() -> None:
     symbols = 200 if quick else 4000
     build = REPO / "build"
     build.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=build, prefix="bench-batch-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=build, prefix="bench-batch-")))
         universe = make_universe(symbols, five_years())
         _pandas(report, folder / "pandas", universe)
         _local(report, folder / "lake", universe)
-        spark = SparkHere(folder)
+        pods = stack.enter_context(spark_pods(Settings.from_environment()))
+        spark = pods if pods is not None else SparkHere(folder)
         spark.measure(report, "5m", folder / "lake", warm=True)
         _redis(report, folder, universe)
         measure_night(report, folder / "night", universe)

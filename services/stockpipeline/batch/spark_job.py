@@ -25,6 +25,8 @@ _HEAP_SHARE, _LEAST_HEAP_MIB, _LEAST_REST_MIB = 0.5, 512, 256
 _REQUESTED_CPU = 0.25
 """Share of its cores that is set aside for an executor: a night's work may use what others leave idle."""
 _EVENTS = "spark-events"
+# Python computes; of Java, what matters is how soon it is up.
+_JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 
 
 class TooSmall(ValueError):
@@ -112,11 +114,13 @@ def spark_settings(request: SparkRequest) -> dict[str, str]:
         "spark.driver.bindAddress": "$(POD_IP)",
         "spark.driver.port": str(DRIVER_PORT),
         "spark.driver.memory": f"{driver_heap}m",
+        "spark.driver.extraJavaOptions": _JAVA,
         "spark.blockManager.port": str(BLOCK_PORT),
         "spark.ui.port": str(UI_PORT),
         "spark.executor.instances": str(executor.instances),
         "spark.executor.cores": str(executor.cores),
         "spark.executor.memory": f"{executor_heap}m",
+        "spark.executor.extraJavaOptions": _JAVA,
         "spark.executor.memoryOverhead": f"{executor_rest}m",
         "spark.kubernetes.executor.request.cores": f"{round(1000 * _REQUESTED_CPU * executor.cores)}m",
         "spark.kubernetes.executor.limit.cores": str(executor.cores),
