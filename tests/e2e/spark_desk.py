@@ -103,6 +103,14 @@ class Desk:
         wait_until(lambda: bool(new()), PATIENCE, f"a new pod {component} runs")
         return new()[0]
 
+    def at_work(self) -> list[dict[str, Any]]:
+        """The drivers that have given work to executors."""
+        drivers = self.pods("spark-driver").values()
+        return [pod for pod in drivers if '"progress"' in self._log(pod["metadata"]["name"])]
+
+    def _log(self, pod: str) -> str:
+        return self.deployment.kubectl("logs", pod, "--namespace", self.namespace, check=False)
+
     def kill(self, pod: dict[str, Any]) -> None:
         self.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
 

@@ -46,9 +46,9 @@ def test_kills_change_no_byte(deployment: Deployment, namespace: str, tmp_path: 
 
     asked = [desk.spark(tmp_path) for _ in range(2)]
     try:
-        first = desk.await_new("spark-driver", set())
+        wait_until(lambda: bool(desk.at_work()), PATIENCE, "Spark is at work")
+        (first,) = desk.at_work()
         name = first["metadata"]["name"]
-        wait_until(lambda: '"progress"' in desk.kubectl("logs", name), PATIENCE, "Spark is at work")
         pages = f"/api/v1/namespaces/{namespace}/pods/{name}:4040/proxy/api/v1/applications"
         (application,) = json.loads(deployment.kubectl("get", "--raw", pages))
         assert application["name"] == "compute-indicators"
@@ -59,14 +59,16 @@ def test_kills_change_no_byte(deployment: Deployment, namespace: str, tmp_path: 
         assert second["metadata"]["ownerReferences"][0]["uid"] == first["metadata"]["uid"]
 
         desk.kill(first)
-        driver = desk.await_new("spark-driver", {first["metadata"]["uid"]})
-        third = desk.await_new("spark-executor", {*executors, second["metadata"]["uid"]})
-        assert third["metadata"]["ownerReferences"][0]["uid"] == driver["metadata"]["uid"]
-        wait_until(
-            lambda: set(desk.pods("spark-executor")) == {third["metadata"]["uid"]},
-            PATIENCE,
-            "the executor of the killed driver is gone with it",
-        )
+        wait_until(lambda: bool(desk.at_work()), PATIENCE, "another driver is at work")
+        (driver,) = desk.at_work()
+        assert driver["metadata"]["uid"] != first["metadata"]["uid"]
+
+        def owners() -> set[str]:
+            found = desk.pods("spark-executor").values()
+            return {pod["metadata"]["ownerReferences"][0]["uid"] for pod in found}
+
+        left = "the executor of the killed driver is gone with it"
+        wait_until(lambda: owners() == {driver["metadata"]["uid"]}, PATIENCE, left)
         desk.run("sh", "-c", 'nohup python3 -c "$0" >/dev/null 2>&1 &', RELEASE)
         reports = [json.loads(one.communicate(timeout=PATIENCE)[0].splitlines()[-1]) for one in asked]
     finally:
@@ -76,12 +78,13 @@ def test_kills_change_no_byte(deployment: Deployment, namespace: str, tmp_path: 
 
     assert [one.returncode for one in asked] == [0, 0]
     assert reports[0] == reports[1], "both have followed one Job"
-    assert (reports[0]["ok"], reports[0]["drivers"]) == (True, 2)
+    assert reports[0]["ok"] is True
+    assert reports[0]["drivers"] >= 2
     assert reports[0]["parts"] + reports[0]["unchanged"] == 64
     (job,) = deployment.get("jobs", "--namespace", namespace)["items"]
     assert job["metadata"]["name"] == reports[0]["job"]
     assert desk.digests("lake") == desk.digests("copy")
-    assert len(desk.run("ls", "/data/spark-events").split()) == 2, "each driver keeps its event log"
+    assert len(desk.run("ls", "/data/spark-events").split()) >= 2, "each driver keeps its event log"
     wait_until(lambda: not desk.pods("spark-executor"), PATIENCE, "no executor is left behind")
 
     again = desk.batch("compute", "--engine", "spark", *WORDS)

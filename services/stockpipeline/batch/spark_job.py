@@ -130,6 +130,9 @@ def spark_settings(request: SparkRequest) -> dict[str, str]:
         f"{lake}.options.claimName": request.volume.claim,
         f"{lake}.mount.path": str(request.volume.path),
         f"{lake}.mount.readOnly": "false",
+        # A machine that is busy starting Java may take longer than the usual 10 s.
+        "spark.kubernetes.driver.connectionTimeout": "60000",
+        "spark.kubernetes.driver.requestTimeout": "60000",
         # The claim is the pipeline's, and there is no Service: nothing of that kind to be found and deleted.
         "spark.kubernetes.driver.ownPersistentVolumeClaim": "false",
         "spark.kubernetes.driver.reusePersistentVolumeClaim": "false",
