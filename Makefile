@@ -31,7 +31,7 @@ images: ## Build the images on an official Debian, named REGISTRY/NAME:TAG, read
 dev: ## Make .venv with all that is needed to work on the project
 	@$(PYTHON) -m cluster dev
 
-.PHONY: test test-unit test-integration test-e2e test-kind
+.PHONY: test test-unit test-integration test-e2e test-kind test-spark
 test: ## Lint, unit, integration and end-to-end tests; installs what it needs
 	@$(PYTHON) -m cluster test lint unit integration e2e
 
@@ -46,6 +46,9 @@ test-e2e: ## The whole story on an embedded cluster of its own
 
 test-kind: ## The same story on kind (opt-in; needs Docker, or makes an engine of its own)
 	@$(PYTHON) -m cluster test kind
+
+test-spark: ## Spark in pods, killed and compared (opt-in; brings up a cluster of its own)
+	@$(PYTHON) -m cluster test spark
 
 .PHONY: spark-local
 spark-local: ## Run the batch's engine Spark on this machine, and compare it with the engine Local

@@ -97,6 +97,12 @@ def _end_to_end(settings: Settings, progress: Progress) -> Tally:
     return _pytest(settings, "e2e")
 
 
+def _spark(settings: Settings, progress: Progress) -> Tally:
+    prerequisites.install((*SERVER_PACKAGES, *imagebuild.DEBIAN_PACKAGES, *NODE_PACKAGES), progress)
+    environment.ensure(settings, progress)
+    return _pytest(settings, "spark")
+
+
 def _kind(settings: Settings, progress: Progress) -> Tally:
     packages: tuple[str, ...] = NODE_PACKAGES
     if prerequisites.docker_answers():  # it has container programs of its own
@@ -112,6 +118,7 @@ SUITES: dict[str, Callable[[Settings, Progress], Tally]] = {
     "integration": _integration,
     "e2e": _end_to_end,
     "kind": _kind,
+    "spark": _spark,
 }
 
 

@@ -31,7 +31,7 @@ def make(verb: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "cluster", verb],
         cwd=REPO,
-        env={**os.environ, "CLUSTER": "node", "CLUSTER_NAME": NAME, "SPARK": "1"},
+        env={**os.environ, "CLUSTER": "node", "CLUSTER_NAME": NAME},
         check=True,
         stdout=subprocess.PIPE,
         text=True,

@@ -23,7 +23,7 @@ from stockpipeline.batch.spark_job import spark_job
 from stockpipeline.batch.spark_request import SparkRequest, SparkVolume
 from stockpipeline.batch.watchlist import batch_indicators
 from tests.e2e.conftest import Deployment
-from tests.e2e.spark_desk import Desk
+from tests.spark.desk import Desk
 from tests.performance.report import Report
 
 _PASSES = 3

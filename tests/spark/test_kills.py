@@ -10,7 +10,7 @@ import pytest
 from cluster.shell import wait_until
 from stockpipeline.batch.lake import part_of
 from tests.e2e.conftest import Deployment
-from tests.e2e.spark_desk import PATIENCE, WORDS, Desk
+from tests.spark.desk import PATIENCE, WORDS, Desk
 
 HELD = f"part-{part_of('AAPL'):02d}.parquet"
 # An executor that comes to this part waits for what nobody writes into the pipe: it can be killed at work.
