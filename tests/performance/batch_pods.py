@@ -23,8 +23,8 @@ from stockpipeline.batch.spark_job import spark_job
 from stockpipeline.batch.spark_request import SparkRequest, SparkVolume
 from stockpipeline.batch.watchlist import batch_indicators
 from tests.e2e.conftest import Deployment
-from tests.spark.desk import Desk
 from tests.performance.report import Report
+from tests.spark.desk import Desk
 
 _PASSES = 3
 _PATIENCE = 600.0
