@@ -50,6 +50,10 @@ test-kind: ## The same story on kind (opt-in; needs Docker, or makes an engine o
 test-spark: ## Spark in pods, killed and compared (opt-in; brings up a cluster of its own)
 	@$(PYTHON) -m cluster test spark
 
+.PHONY: pictures
+pictures: ## Draw the dashboards over the running cluster's Prometheus, for the docs
+	@$(PYTHON) -m cluster pictures
+
 .PHONY: spark-local
 spark-local: ## Run the batch's engine Spark on this machine, and compare it with the engine Local
 	@$(PYTHON) -m cluster spark-local

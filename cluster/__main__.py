@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     usage.add_argument("--seconds", type=float, default=30.0, help="how long to watch")
     verbs.add_parser("down", help="remove the cluster")
     verbs.add_parser("dev", help="make .venv")
+    verbs.add_parser("pictures", help="draw the dashboards over the running cluster's Prometheus")
     verbs.add_parser("spark-local", help="run the batch's engine Spark on this machine")
     test = verbs.add_parser("test", help="run test suites")
     suites = ("lint", "unit", "integration", "e2e", "kind", "spark")
@@ -75,6 +76,10 @@ def _run(chosen: argparse.Namespace) -> int:
 
             prerequisites.install((), progress)
             environment.ensure(settings, progress)
+        case "pictures":
+            from cluster.pictures import pictures
+
+            return pictures(settings, progress)
         case "spark-local":
             from cluster.spark_local import spark_local
 

@@ -1,0 +1,87 @@
+"""`make pictures`: the dashboards over the running cluster's Prometheus, as pictures for the docs.
+
+There is no Grafana server on the way: a page draws the same JSON with Grafana's own open components
+(`observability/render`), and a browser without a window looks at it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.request import urlopen
+
+from cluster import prerequisites
+from cluster.artifacts import cached, digest_of
+from cluster.progress import Progress
+from cluster.settings import Settings
+from cluster.shell import run
+
+# Debian's names of the programs; a Node.js from elsewhere brings its own npm, which conflicts with Debian's.
+PROGRAMS = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}
+MINUTES = 15
+_SOURCES = ("package.json", "package-lock.json", ".npmrc", "shoot.mjs", "src")
+
+
+def pictures(settings: Settings, progress: Progress) -> int:
+    """Write docs/pictures/NAME.png for each dashboard; return 0.
+
+    Panels without data are named, and are no failure: a healthy pipeline has no dead letters.
+
+    Raises:
+        RuntimeError: there is no Prometheus to ask, a query failed, or the page had an error.
+    """
+    prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
+    _check(prometheus)
+    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    prerequisites.install(missing, progress)
+    renderer = _renderer(settings, progress)
+    folder = settings.repo / "docs" / "pictures"
+    command = ["node", "shoot.mjs", prometheus, str(settings.repo / "dashboards"), str(folder), str(MINUTES)]
+    with (
+        progress.step("Draw the dashboards"),
+        subprocess.Popen(command, cwd=renderer, stdout=subprocess.PIPE, text=True) as shooting,
+    ):
+        assert shooting.stdout is not None
+        for line in shooting.stdout:
+            progress.note(described(json.loads(line)))
+        if shooting.wait() != 0:
+            raise RuntimeError("there were failures; the pictures show what could be drawn")
+    return 0
+
+
+def _check(prometheus: str) -> None:
+    try:
+        with urlopen(f"{prometheus}/-/ready", timeout=10):  # noqa: S310 - a URL of ours
+            pass
+    except OSError as error:
+        raise RuntimeError(f"no Prometheus answers at {prometheus} ({error}): run `make up` first") from None
+
+
+def described(found: dict[str, object]) -> str:
+    """What a line of the renderer says, for people."""
+    empty, errors = found["empty"], found["errors"]
+    assert isinstance(empty, list)
+    assert isinstance(errors, list)
+    text = f"{found['dashboard']}: {found['panels']} panels"
+    if empty:
+        text += f", without data: {', '.join(empty)}"
+    return "\n  ".join([text, *(f"FAILED: {error}" for error in errors)])
+
+
+def _renderer(settings: Settings, progress: Progress) -> Path:
+    """Return the folder with the renderer and its libraries, made once."""
+    source = settings.repo / "observability" / "render"
+    sources = [source / name for name in _SOURCES]
+
+    def build(folder: Path) -> None:
+        folder.mkdir()
+        for path in sources:
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, folder / path.name)
+        with progress.step("Fetch Grafana's components (600 MB), and bundle the page"):
+            run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder)
+            run(["npm", "run", "--silent", "build"], cwd=folder)
+
+    return cached(settings.cache, "render", digest_of(sources), build)
