@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster import deploy, environment, imagebuild, prerequisites
+from cluster import deploy, imagebuild, prerequisites
 from cluster.embedded.node import EmbeddedNode
 from cluster.progress import Progress
 from cluster.settings import Settings
@@ -48,7 +48,6 @@ def product_cluster(progress: Progress) -> Iterator[ProductCluster]:
     """A new cluster; taken away at the end, whatever happens."""
     settings = Settings.from_environment({**os.environ, "CLUSTER": "node", "CLUSTER_NAME": NAME})
     prerequisites.check(settings)
-    environment.ensure(settings, progress)
     built = imagebuild.build_all(settings, progress, (*deploy.SERVERS, "services"))
     images = {image.name: image for image in built}
     with exclusive(settings):
