@@ -29,7 +29,7 @@ PARTS: dict[str, Part] = {
     "fan-out": lambda report, folder, shrink: fan_out(report, folder, ROWS_OF_500_MB // 10 // shrink),
     "swaps": lambda report, folder, shrink: swaps(report, folder, max(40, 1000 // shrink)),
     "kills": lambda report, _, shrink: kills(report, 1000 // shrink),
-    "freshness": lambda report, _, shrink: freshness(report, 120 if shrink == 1 else 20),
+    "freshness": lambda report, _, shrink: freshness(report, 120 if shrink == 1 else 40),
 }
 
 

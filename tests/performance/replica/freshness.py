@@ -23,9 +23,9 @@ _RESOURCE: dict[str, Any] = {
     "kind": "StockPipeline",
     "metadata": {"name": "fresh", "namespace": "default"},
     "spec": {
-        "universe": {"symbols": ["AAPL", "IBM", "MSFT"]},
+        "universe": {"symbols": ["AAPL", "IBM", "MSFT", "GOOG"]},
         "sources": [
-            {"name": "replay", "replay": {"start": "2004-01-02", "speed": 12_000, "ticksPerBar": 60}}
+            {"name": "replay", "replay": {"start": "2008-09-02", "speed": 60_000, "ticksPerBar": 30}}
         ],
         "store": {"size": "1Gi"},
         "replicaSync": {"replicas": _REPLICAS},
@@ -89,7 +89,8 @@ def _ages(cluster: ProductCluster, seconds: int) -> list[list[float]]:
     output = cluster.kubectl(*command, seconds=seconds + _TAIL_SECONDS + 120)
     ages: list[list[float]] = json.loads(output)
     if not all(ages):
-        raise RuntimeError("nothing that was made in the measured time became readable")
+        counts = ", ".join(str(len(found)) for found in ages)
+        raise RuntimeError(f"of commits and records, {counts} were made in the measured time and readable")
     return ages
 
 
