@@ -1,7 +1,7 @@
 """Which engine computes: this process, or Spark's pods. Pure, but for the counting of rows.
 
 Spark has to start, and then costs more for each row; it pays where its executors have more cores than this
-process, and enough rows to make up for its start. The figures are of `make bench-batch` (docs/batch.md).
+process, and enough rows to make up for its start. How the figures were measured is in docs/batch.md.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from stockpipeline.api import Engine
 
 SPARK_START_SECONDS = 30.0
 """From the request to the first row: a driver, a session, executors; as pods on two cores."""
-LOCAL_ROWS_PER_CORE = 1_500_000.0
+LOCAL_ROWS_PER_CORE = 1_200_000.0
 """Rows in a second of one core, in this process."""
-SPARK_ROWS_PER_CORE = 800_000.0
+SPARK_ROWS_PER_CORE = 420_000.0
 """Rows in a second of one core of executors that are warm."""
 
 
