@@ -1,7 +1,7 @@
 # Every verb works from a fresh clone; `make help` lists them.
 PYTHON ?= python3
 VENV   := .venv
-export CLUSTER CLUSTER_NAME EGRESS NODE_IMAGE SOURCE SPARK
+export CLUSTER CLUSTER_NAME EGRESS NODE_IMAGE SOURCE SPARK AIRFLOW
 
 .DEFAULT_GOAL := help
 
@@ -31,7 +31,7 @@ images: ## Build the images on an official Debian, named REGISTRY/NAME:TAG, read
 dev: ## Make .venv with all that is needed to work on the project
 	@$(PYTHON) -m cluster dev
 
-.PHONY: test test-unit test-integration test-e2e test-kind test-spark
+.PHONY: test test-unit test-integration test-e2e test-kind test-spark test-airflow
 test: ## Lint, unit, integration and end-to-end tests; installs what it needs
 	@$(PYTHON) -m cluster test lint unit integration e2e
 
@@ -49,6 +49,9 @@ test-kind: ## The same story on kind (opt-in; needs Docker, or makes an engine o
 
 test-spark: ## Spark in pods, killed and compared (opt-in; brings up a cluster of its own)
 	@$(PYTHON) -m cluster test spark
+
+test-airflow: ## A night in the cluster, run by Airflow (opt-in; brings up a cluster of its own)
+	@$(PYTHON) -m cluster test airflow
 
 .PHONY: pictures
 pictures: ## Draw the dashboards over the running cluster's Prometheus, for the docs

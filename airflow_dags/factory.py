@@ -15,7 +15,9 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, TriggerRule, dag, get_current_context, task
 
+from airflow_dags.pause import TAG
 from airflow_dags.pipeline import BatchPipeline
+from airflow_dags.record import RunRecord
 from airflow_dags.runner import run_step
 from airflow_dags.timetable import AfterSession
 
@@ -24,35 +26,40 @@ _FRIDAY = 5
 
 def published(pipeline: BatchPipeline) -> Asset:
     """The asset that says that a session is in the store; the extra of its events has the session."""
-    return Asset(name=f"{pipeline.name}_store", uri=f"stockpipeline://batch/{pipeline.name}")
+    return Asset(name=f"{pipeline.prefix}_store", uri=f"stockpipeline://batch/{pipeline.prefix}")
 
 
 def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
     """Return the DAG `NAME_daily_pipeline`."""
 
     @dag(
-        dag_id=f"{pipeline.name}_daily_pipeline",
+        dag_id=pipeline.daily,
         schedule=AfterSession(pipeline.exchange, pipeline.after_close_seconds),
         start_date=datetime.combine(pipeline.start, datetime.min.time(), UTC),
         catchup=True,
         max_active_runs=1,
         is_paused_upon_creation=pipeline.suspend,
-        default_args=_retries(pipeline),
-        tags=["stockpipeline", pipeline.name],
+        default_args=_usual(pipeline),
+        tags=[TAG, pipeline.name],
         doc_md=__doc__,
     )
     def daily() -> None:
+        record = RunRecord.of(pipeline)
+
         def batch(step: str, *words: str, lake_only: bool = False) -> dict[str, Any]:
             of_session = () if lake_only else ("--session", _session())
             where = ("--config", str(pipeline.config), "--lake", str(pipeline.lake))
-            return run_step([*pipeline.command, "batch", step, "--json", *where, *of_session, *words])
+            return run_step(pipeline, ["batch", step, "--json", *where, *of_session, *words], _session())
 
         @task
         def collect_symbols() -> dict[str, Any]:
+            if record is not None:
+                record.begin(_run(get_current_context()), _session())
             lists = {"--listed": pipeline.listed, "--screener": pipeline.screener}
             return batch("collect", *(word for pair in lists.items() if pair[1] for word in pair if word))
 
-        @task(map_index_template="{{ task.op_kwargs['number'] }}")
+        # A download that failed is no failure of the night: the gate looks at what is missing.
+        @task(map_index_template="{{ task.op_kwargs['number'] }}", on_failure_callback=None)
         def download_ohlcv(number: int) -> dict[str, Any]:
             return batch("download", "--batch", str(number), "--batches", str(pipeline.batches))
 
@@ -69,7 +76,8 @@ def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
         def compute_indicators() -> dict[str, Any]:
             if pipeline.spark is None:
                 return batch("compute", lake_only=True)
-            return run_step([*pipeline.spark, "--config", str(pipeline.config), "--lake", str(pipeline.lake)])
+            words = ["--config", str(pipeline.config), "--lake", str(pipeline.lake)]
+            return run_step(pipeline, words, program=pipeline.spark)
 
         @task
         def scan_watchlist() -> dict[str, Any]:
@@ -106,22 +114,24 @@ def make_watchlist_sync(pipeline: BatchPipeline) -> DAG:
     """Return the DAG `NAME_watchlist_sync`; by hand it takes `force_full` and `validate`."""
 
     @dag(
-        dag_id=f"{pipeline.name}_watchlist_sync",
+        dag_id=pipeline.sync,
         schedule=[published(pipeline)],
         start_date=datetime.combine(pipeline.start, datetime.min.time(), UTC),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=pipeline.suspend,
-        default_args=_retries(pipeline),
+        default_args=_usual(pipeline),
         params={"force_full": False, "validate": False},
-        tags=["stockpipeline", pipeline.name],
+        tags=[TAG, pipeline.name],
         doc_md=__doc__,
     )
     def watchlist_sync() -> None:
+        record = RunRecord.of(pipeline)
+
         @task
         def pull_replica() -> dict[str, Any]:
             where = ["--store", pipeline.store, "--dir", str(pipeline.replica)]
-            return run_step([*pipeline.command, "replica", "pull", "--json", *where])
+            return run_step(pipeline, ["replica", "pull", "--json", *where])
 
         @task
         def sync_redis() -> dict[str, Any]:
@@ -132,15 +142,27 @@ def make_watchlist_sync(pipeline: BatchPipeline) -> DAG:
             elif context["params"]["validate"] or _ends_a_week(context):
                 words = ["--validate"]
             where = ["--config", str(pipeline.config), "--replica", str(pipeline.replica)]
-            return run_step([*pipeline.command, "batch", "sync", "--json", *where, *words])
+            report = run_step(pipeline, ["batch", "sync", "--json", *where, *words])
+            if record is not None:
+                record.succeed(_run(context), report["session"])
+            return report
 
         pull_replica() >> sync_redis()
 
     return watchlist_sync()
 
 
-def _retries(pipeline: BatchPipeline) -> dict[str, Any]:
+def _usual(pipeline: BatchPipeline) -> dict[str, Any]:
+    """What all tasks have."""
+    record = RunRecord.of(pipeline)
+
+    def failed(context: Any) -> None:
+        if record is not None:
+            instance = context["ti"]
+            record.fail(_run(context), _session_of(context), instance.task_id, context.get("exception"))
+
     return {
+        "on_failure_callback": failed,
         "retries": pipeline.retries,
         "retry_delay": timedelta(seconds=pipeline.retry_seconds),
         "retry_exponential_backoff": True,
@@ -150,15 +172,32 @@ def _retries(pipeline: BatchPipeline) -> dict[str, Any]:
 
 def _session() -> str:
     """The session that the run is about, as an ISO date."""
-    context = get_current_context()
+    return _session_of(get_current_context())
+
+
+def _session_of(context: Any) -> str:
     chosen = (context["dag_run"].conf or {}).get("session")
-    # Sessions of American exchanges begin and end on the same day in UTC.
-    return (
-        date.fromisoformat(chosen).isoformat() if chosen else context["data_interval_end"].date().isoformat()
-    )
+    if chosen:
+        return date.fromisoformat(chosen).isoformat()
+    events = _events(context)
+    if events:
+        return max(str(event.extra["session"]) for event in events)
+    # Sessions of American exchanges begin and end on the same day in UTC. A sync by hand is about none.
+    end = context.get("data_interval_end")
+    return "none" if end is None else str(end.date().isoformat())
+
+
+def _run(context: Any) -> str:
+    """Names the run."""
+    return f"{context['dag_run'].dag_id} {context['dag_run'].run_id}"
+
+
+def _events(context: Any) -> list[Any]:
+    """The events that started the run."""
+    return [event for events in (context.get("triggering_asset_events") or {}).values() for event in events]
 
 
 def _ends_a_week(context: Any) -> bool:
     """Whether one of the sessions that started the run was a Friday's: then everything is read back."""
-    events = [event for events in context["triggering_asset_events"].values() for event in events]
-    return any(date.fromisoformat(event.extra["session"]).isoweekday() == _FRIDAY for event in events)
+    sessions = [date.fromisoformat(event.extra["session"]) for event in _events(context)]
+    return any(session.isoweekday() == _FRIDAY for session in sessions)

@@ -5,18 +5,42 @@ from __future__ import annotations
 import os
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 
-class BatchPipeline(BaseModel):
-    """A pipeline's batch: when it runs, and where what it works on is."""
+class Wire(BaseModel):
+    """Named in camelCase in files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
+
+class Pods(Wire):
+    """How steps run as pods, each of a Job in the pipeline's namespace."""
+
+    namespace: str
+    """Namespace of the pipeline."""
+
+    template: dict[str, Any]
+    """Metadata and spec of a step's pod; its one container gets the step's words as arguments."""
+
+    owner: dict[str, Any]
+    """The object that Jobs belong to: they go with it."""
+
+    record: str
+    """ConfigMap of that namespace in which it is written how runs end."""
+
+
+class BatchPipeline(Wire):
+    """A pipeline's batch: when it runs, and where what it works on is."""
+
     name: str = Field(pattern=r"[a-z]([-a-z0-9]*[a-z0-9])?")
-    """The StockPipeline's name, the beginning of its DAGs' names."""
+    """The StockPipeline's name."""
+
+    dags: str | None = Field(default=None, pattern=r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
+    """What the names of its DAGs begin with, where that is not its name."""
 
     exchange: str
     """Market identifier code; the batch runs after each of its sessions."""
@@ -40,7 +64,10 @@ class BatchPipeline(BaseModel):
     """Wait before the first retry of a step, doubled with each that follows, an hour at most."""
 
     command: tuple[str, ...] = ("stockpipeline",)
-    """What runs the command line of the services."""
+    """What runs the command line of the services, where steps are processes."""
+
+    pods: Pods | None = None
+    """How steps run as pods; without it, they are processes where Airflow's tasks are."""
 
     spark: tuple[str, ...] | None = None
     """What runs spark_jobs.compute_indicators in place of the engine Local."""
@@ -62,6 +89,21 @@ class BatchPipeline(BaseModel):
 
     screener: str | None = None
     """URL or file of the screener's answer, in place of NASDAQ's."""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its DAGs and of its asset begin with."""
+        return self.dags or self.name
+
+    @property
+    def daily(self) -> str:
+        """The name of the DAG that runs after each session."""
+        return f"{self.prefix}_daily_pipeline"
+
+    @property
+    def sync(self) -> str:
+        """The name of the DAG that brings Redis to the store's state."""
+        return f"{self.prefix}_watchlist_sync"
 
 
 def pipelines() -> list[BatchPipeline]:

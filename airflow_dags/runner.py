@@ -1,14 +1,18 @@
-"""Runs a step of the batch as a process, and turns what it says into what Airflow does next."""
+"""Runs a step of the batch as a pod or a process, and turns what it says into what Airflow does next."""
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 from collections.abc import Sequence
 from typing import Any
 
+from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_dags.job import Step, StepJob, last_report
+from airflow_dags.kube import Kube, KubeError
+from airflow_dags.pipeline import BatchPipeline, Pods
 
 _log = logging.getLogger(__name__)
 _PASSING = frozenset(
@@ -26,13 +30,33 @@ _PASSING = frozenset(
 """Errors that may be gone the next time; all others need somebody, or another step."""
 
 
-def run_step(command: Sequence[str]) -> dict[str, Any]:
-    """Run a command that prints JSON objects; return the last of them.
+def run_step(
+    pipeline: BatchPipeline, words: Sequence[str], session: str = "", *, program: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Run `stockpipeline WORDS`, which ends with a report; return that.
+
+    ``program`` is run in place of the command line of the services, where steps are processes.
 
     Raises:
         AirflowException: it failed, and another try may help.
         AirflowFailException: it failed, and would fail again.
     """
+    if pipeline.pods is not None:
+        ok, report = _in_pod(pipeline.pods, words, session)
+    else:
+        ok, report = _as_process([*(program or pipeline.command), *words])
+    what = " ".join(("stockpipeline", *words[:2]))
+    if report is None or (not ok and report["ok"]):
+        # Killed, or ended without a word: as a pod that was evicted, it may do better elsewhere.
+        raise AirflowException(f"{what} … ended without a report; the log above says how")
+    if ok:
+        return report
+    error = AirflowException if report.get("error") in _PASSING else AirflowFailException
+    raise error(f"{report.get('error')}: {report.get('message')}")
+
+
+def _as_process(command: Sequence[str]) -> tuple[bool, dict[str, Any] | None]:
+    """Run a command where this task runs; return whether it succeeded, and its report, if it made one."""
     _log.info("%s", " ".join(command))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -41,23 +65,19 @@ def run_step(command: Sequence[str]) -> dict[str, Any]:
         process.terminate()
         process.wait()
         raise
-    for line in errors.splitlines():
+    for line in (*errors.splitlines(), *out.splitlines()):
         _log.info("%s", line)
-    report = _last_object(out)
-    if process.returncode == 0 and report is not None:
-        _log.info("%s", json.dumps(report))
-        return report
-    if report is None or process.returncode < 0:
-        # Killed, or ended without a word: as a pod that was evicted, it may do better elsewhere.
-        raise AirflowException(f"{' '.join(command[:4])} … ended with {process.returncode} and no report")
-    error = AirflowException if report.get("error") in _PASSING else AirflowFailException
-    raise error(f"{report.get('error')}: {report.get('message')}")
+    return process.returncode == 0, last_report(out.splitlines())
 
 
-def _last_object(out: str) -> dict[str, Any] | None:
-    lines = out.splitlines()
+def _in_pod(pods: Pods, words: Sequence[str], session: str) -> tuple[bool, dict[str, Any] | None]:
+    instance: Any = get_current_context()["ti"]
+    identity = (instance.dag_id, instance.run_id, instance.task_id, str(instance.map_index))
+    labels = {"stockpipeline.dev/step": instance.task_id}
+    if session:
+        labels["stockpipeline.dev/session"] = session
     try:
-        found = json.loads(lines[-1]) if lines else None
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+        ok, lines = StepJob(Kube.of_this_pod(), pods, Step(identity, tuple(words), labels)).run()
+    except (KubeError, OSError, LookupError) as error:
+        raise AirflowException(f"the Kubernetes API: {error}") from error
+    return ok, last_report(lines)

@@ -1,7 +1,7 @@
 """`make up SOURCE=kis-demo`: the stand-ins for KIS and Yahoo in the cluster, and a live pipeline on them.
 
-Their code is that of the tests, in a ConfigMap: no image has it. Nothing but the demo's producer reaches
-them, and they reach nothing.
+With `AIRFLOW=1` also one with a nightly batch. The stand-ins' code is that of the tests, in a ConfigMap: no
+image has it. Nothing but the demo's pipelines reaches them, and they reach nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ NAMESPACE = "stockpipeline-stand-ins"
 PORT = 9443
 EXAMPLE = Path("examples/kis-demo.yaml")
 EXAMPLE_KEY = ("default", "kis-demo")
+NIGHTLY = Path("examples/nightly.yaml")
+NIGHTLY_KEY = ("default", "nightly")
 STAND_INS = ("kis", "yahoo")
 _CODE = "stand-ins"
 # What the stand-in knows, and nobody else.
@@ -54,6 +56,8 @@ def kis_demo(settings: Settings, cluster: Cluster, images: Mapping[str, Image], 
                 f"--timeout={ROLLOUT_TIMEOUT:.0f}s", timeout=ROLLOUT_TIMEOUT + 30,
             )  # fmt: skip
     apply_pipeline(settings, cluster, progress, EXAMPLE, EXAMPLE_KEY)
+    if settings.airflow:
+        apply_pipeline(settings, cluster, progress, NIGHTLY, NIGHTLY_KEY)
 
 
 def manifests(image: str, code: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -92,10 +96,18 @@ def manifests(image: str, code: Mapping[str, str]) -> list[dict[str, Any]]:
                                     "matchLabels": {"kubernetes.io/metadata.name": namespace}
                                 },
                                 "podSelector": {
-                                    "matchLabels": {
-                                        "stockpipeline.dev/pipeline": pipeline,
-                                        "app.kubernetes.io/component": "producer",
-                                    }
+                                    "matchExpressions": [
+                                        {
+                                            "key": "stockpipeline.dev/pipeline",
+                                            "operator": "In",
+                                            "values": [pipeline, NIGHTLY_KEY[1]],
+                                        },
+                                        {
+                                            "key": "app.kubernetes.io/component",
+                                            "operator": "In",
+                                            "values": ["producer", "batch"],
+                                        },
+                                    ]
                                 },
                             }
                         ],

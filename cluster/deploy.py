@@ -107,7 +107,7 @@ def product(settings: Settings, cluster: Cluster, images: Mapping[str, Image], p
     """Install or update the backends and the operator and wait until they run."""
     with progress.step("Deploy Kafka, Redis, Prometheus and the operator"):
         namespaces(cluster)
-        values = {
+        values: dict[str, Any] = {
             "kafka": {"image": image_values(images["kafka"])},
             "redis": {"image": image_values(images["redis"])},
             "prometheus": {
@@ -115,6 +115,8 @@ def product(settings: Settings, cluster: Cluster, images: Mapping[str, Image], p
                 "nodePort": PROMETHEUS_NODE_PORT,
             },
         }
+        if settings.airflow:
+            values["airflow"] = {"enabled": True, "image": image_values(images["airflow"])}
         outcome = release(
             settings, cluster, "stockpipeline-backends", BACKENDS_RELEASE, BACKENDS_NAMESPACE, values
         )

@@ -1,8 +1,8 @@
 """What is chosen from outside about a cluster: its name, its kind, its folders and its ports on loopback.
 
-The choice comes from the environment (`CLUSTER_NAME`, `CLUSTER`, `EGRESS`, `SOURCE`, `SPARK`, `API_PORT`,
-`PROMETHEUS_PORT`). What a cluster was first made with is remembered in its state folder, so that a later
-`status` or `down` without those variables speaks of the same one.
+The choice comes from the environment (`CLUSTER_NAME`, `CLUSTER`, `EGRESS`, `SOURCE`, `SPARK`, `AIRFLOW`,
+`API_PORT`, `PROMETHEUS_PORT`). What a cluster was first made with is remembered in its state folder, so that
+a later `status` or `down` without those variables speaks of the same one.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Settings:
     """What example pipelines `make up` brings: a replay, and with kis-demo also live quotes of stand-ins."""
     spark: bool = False
     """Whether `make up` brings the image of the batch's engine Spark, which takes minutes to build."""
+    airflow: bool = False
+    """Whether Airflow is among the backends, which pipelines with a batch need."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -98,6 +100,7 @@ class Settings:
             prometheus_port=_port(env, "PROMETHEUS_PORT", remembered, FIRST_PROMETHEUS_PORT + slot),
             source=_source(env),
             spark=_switch(env, "SPARK", "bring the image of the engine Spark"),
+            airflow=_switch(env, "AIRFLOW", "have Airflow among the backends"),
         )
 
     def check_kind(self) -> None:

@@ -103,6 +103,12 @@ def _spark(settings: Settings, progress: Progress) -> Tally:
     return _pytest(settings, "spark")
 
 
+def _airflow(settings: Settings, progress: Progress) -> Tally:
+    prerequisites.install((*SERVER_PACKAGES, *imagebuild.DEBIAN_PACKAGES, *NODE_PACKAGES), progress)
+    environment.ensure(settings, progress)
+    return _pytest(settings, "airflow")
+
+
 def _kind(settings: Settings, progress: Progress) -> Tally:
     packages: tuple[str, ...] = NODE_PACKAGES
     if prerequisites.docker_answers():  # it has container programs of its own
@@ -119,6 +125,7 @@ SUITES: dict[str, Callable[[Settings, Progress], Tally]] = {
     "e2e": _end_to_end,
     "kind": _kind,
     "spark": _spark,
+    "airflow": _airflow,
 }
 
 

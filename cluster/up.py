@@ -36,7 +36,7 @@ def up(settings: Settings, progress: Progress) -> None:
         cluster.expose(settings.prometheus_port, deploy.PROMETHEUS_NODE_PORT)
         with deploy.ImageLoading(cluster, images) as loading:
             with progress.step("Load the images into the cluster"):
-                loading.wait_for(*deploy.SERVERS)
+                loading.wait_for(*deploy.SERVERS, "airflow")
             deploy.product(settings, cluster, images, progress)
             loading.wait_for("services", "spark")
         deploy.example(settings, cluster, progress)
@@ -53,7 +53,8 @@ def _cluster_and_images(
 
     def images() -> Mapping[str, imagebuild.Image]:
         environment.ensure(settings, progress)
-        names = (*USUAL, "spark") if settings.spark else USUAL
+        asked = {"airflow": settings.airflow, "spark": settings.spark}
+        names = (*USUAL, *(name for name, wanted in asked.items() if wanted))
         return {image.name: image for image in imagebuild.build_all(settings, progress, names)}
 
     with ThreadPoolExecutor(max_workers=1) as pool:

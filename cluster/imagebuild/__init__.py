@@ -17,7 +17,7 @@ from pathlib import Path
 from cluster.artifacts import cached
 from cluster.imagebuild import base as own_base
 from cluster.imagebuild.contexts import CONTEXTS
-from cluster.imagebuild.recipes import NAMES, Recipe, chosen
+from cluster.imagebuild.recipes import USUAL, Recipe, chosen
 from cluster.imagebuild.registries import Registries
 from cluster.imagebuild.store import Store
 from cluster.progress import Progress
@@ -40,7 +40,7 @@ class Image:
 def build_all(
     settings: Settings,
     progress: Progress,
-    names: Iterable[str] = NAMES,
+    names: Iterable[str] = USUAL,
     *,
     base: str | None = None,
     repository: str = REPOSITORY,

@@ -33,8 +33,8 @@ class Recipe:
         return digest_of(paths, base, repository)
 
 
-# Images of one lane are built one after the other, the lanes side by side: services
-# and operator share a layer with Python, kafka and spark one with Java, which the first of them makes.
+# Images of one lane are built one after the other, the lanes side by side: services, operator and airflow
+# share a layer with Python, kafka and spark one with Java, which the first of them makes.
 LANES: tuple[tuple[Recipe, ...], ...] = (
     (
         Recipe("services", ("requirements/services.txt", "requirements/build.txt", "services")),
@@ -47,6 +47,10 @@ LANES: tuple[tuple[Recipe, ...], ...] = (
                 "operator",
                 "charts/stockpipeline",
             ),
+        ),
+        Recipe(
+            "airflow",
+            ("requirements/airflow.txt", "airflow_dags", "services/stockpipeline/market"),
         ),
     ),
     (
@@ -62,7 +66,7 @@ LANES: tuple[tuple[Recipe, ...], ...] = (
 )
 NAMES = tuple(recipe.name for lane in LANES for recipe in lane)
 # What every cluster needs; the others are made where they are asked for.
-USUAL = tuple(name for name in NAMES if name != "spark")
+USUAL = tuple(name for name in NAMES if name not in ("airflow", "spark"))
 
 
 def chosen(names: Iterable[str]) -> list[list[Recipe]]:

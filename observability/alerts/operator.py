@@ -50,6 +50,15 @@ ALERTS = Group(
             dashboard="operator",
         ),
         Alert(
+            name="BatchFailed",
+            severity="warning",
+            wait="10m",
+            expr=condition("BatchSucceeded", 0),
+            summary="The nightly batch of a pipeline failed, or is late",
+            description=f"The last batch of {_PIPELINE} did not succeed; its condition BatchSucceeded says why.",
+            dashboard="operator",
+        ),
+        Alert(
             name="OperatorLeaderless",
             severity="critical",
             wait="2m",

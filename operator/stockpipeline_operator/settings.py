@@ -34,6 +34,8 @@ class Settings:
     """Namespaces to watch; empty for all."""
     lease: tuple[str, str]
     """Namespace and name of the Lease whose holder works."""
+    airflow_account: tuple[str, str]
+    """Namespace and name of the ServiceAccount with which Airflow runs the batch."""
     workers: int
     resync_seconds: float
     deletion_deadline_seconds: float
@@ -57,6 +59,7 @@ class Settings:
             redis_url=values.field("REDIS_URL", Redis, "url"),
             namespaces=values.words("NAMESPACES"),
             lease=values.pair("LEASE"),
+            airflow_account=values.pair("AIRFLOW_ACCOUNT", "stockpipeline-backends/airflow"),
             workers=int(values.number("WORKERS", 4, at_least=1)),
             resync_seconds=values.number("RESYNC_SECONDS", 30, at_least=1),
             deletion_deadline_seconds=values.number("DELETION_DEADLINE_SECONDS", 300, at_least=0),
@@ -96,8 +99,8 @@ class _Variables:
             raise SettingsError(f"{_PREFIX}{name} is {text}; it must be at least {at_least:g}")
         return value
 
-    def pair(self, name: str) -> tuple[str, str]:
-        text = self.text(name)
+    def pair(self, name: str, default: str | None = None) -> tuple[str, str]:
+        text = self.text(name, default)
         namespace, slash, object_name = text.partition("/")
         if not (namespace and slash and object_name) or "/" in object_name:
             raise SettingsError(f"{_PREFIX}{name} is {text!r}; it must be NAMESPACE/NAME")

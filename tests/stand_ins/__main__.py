@@ -47,6 +47,7 @@ def main() -> int:
         server = KisServer(port=arguments.port, ticks_per_second=arguments.ticks_per_second)
     else:
         server = YahooServer(port=arguments.port, ticks_per_second=arguments.ticks_per_second)
+        server.makes_past_up = True
     server.host = arguments.host
     with server:
         urls = (

@@ -8,7 +8,7 @@ import json
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from datetime import time as clock
 from typing import Any
 
@@ -17,6 +17,8 @@ from yfinance.pricing_pb2 import PricingData
 
 from tests.stand_ins.market import Market
 from tests.stand_ins.server import StandIn, send
+
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass
@@ -51,6 +53,8 @@ class YahooServer(StandIn):
         self.asked: Counter[str] = Counter()
         """Requests by path's first part; charts also by symbol."""
         self.past: dict[str, Past] = {}
+        self.makes_past_up = False
+        """Whether a stock that has no past is given one."""
         self.connections = 0
         self.ticks_per_second = ticks_per_second
         self._sockets: dict[web.WebSocketResponse, set[str]] = {}
@@ -140,7 +144,7 @@ class YahooServer(StandIn):
         }  # fmt: skip
         if "period1" in request.query:
             bounds = int(request.query["period1"]), int(request.query["period2"])
-            result = _past_chart(meta, self.past.get(symbol, Past({})), *bounds)
+            result = _past_chart(meta, self._past(symbol), *bounds)
             return web.json_response({"chart": {"result": [result], "error": None}})
         if request.query.get("interval") == "1d" and request.query.get("range") == "2y":
             return web.json_response({"chart": {"result": [self._days(symbol, meta)], "error": None}})
@@ -153,6 +157,12 @@ class YahooServer(StandIn):
             },
         }
         return web.json_response({"chart": {"result": [result], "error": None}})
+
+    def _past(self, symbol: str) -> Past:
+        if symbol not in self.past and self.makes_past_up:
+            days = self.market.days(symbol, datetime.now(UTC).date(), 500)
+            self.past[symbol] = Past({(day - _EPOCH).days: tuple(columns) for day, *columns in days})
+        return self.past.get(symbol, Past({}))
 
     def _days(self, symbol: str, meta: dict[str, Any]) -> dict[str, Any]:
         days = self.market.days(symbol, datetime.now(UTC).date(), 500)[::-1]

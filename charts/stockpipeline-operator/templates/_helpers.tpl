@@ -64,6 +64,16 @@ the pipelines in it, and their finalizers could then never be removed. */}}
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
   verbs: [get, create, patch, delete]
+# For pipelines with a batch: Airflow gets these rights, and nobody may give what they do not have.
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, create, patch, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
 # Only where scaling.detector.autoscaling asks for it, and the cluster has KEDA.
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
@@ -107,6 +117,7 @@ the pipelines in it, and their finalizers could then never be removed. */}}
 - {name: STOCKPIPELINE_OPERATOR_SERVICES_RESOURCES, value: {{ toJson .Values.services.resources | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_KAFKA_BOOTSTRAP_SERVERS, value: {{ .Values.defaults.kafka.bootstrapServers | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_REDIS_URL, value: {{ .Values.defaults.redis.url | quote }}}
+- {name: STOCKPIPELINE_OPERATOR_AIRFLOW_ACCOUNT, value: {{ printf "%s/%s" .Values.defaults.airflow.account.namespace .Values.defaults.airflow.account.name | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_LEASE, value: "{{ .Release.Namespace }}/{{ .Release.Name }}"}
 - {name: STOCKPIPELINE_OPERATOR_NAMESPACES, value: {{ join "," .Values.watchNamespaces | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_WORKERS, value: {{ .Values.workers | quote }}}

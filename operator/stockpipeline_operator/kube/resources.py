@@ -31,6 +31,8 @@ NETWORK_POLICY = ResourceType("networking.k8s.io/v1", "NetworkPolicy", "networkp
 SERVICE = ResourceType("v1", "Service", "services")
 VOLUME_CLAIM = ResourceType("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 SCALED_OBJECT = ResourceType("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
+ROLE = ResourceType("rbac.authorization.k8s.io/v1", "Role", "roles")
+ROLE_BINDING = ResourceType("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 POD = ResourceType("v1", "Pod", "pods")
 SECRET = ResourceType("v1", "Secret", "secrets")
 EVENT = ResourceType("events.k8s.io/v1", "Event", "events")
@@ -38,8 +40,8 @@ LEASE = ResourceType("coordination.k8s.io/v1", "Lease", "leases")
 
 # What the pipeline's chart contains: the operator watches and restores these, and may do no more.
 OWNED = (DEPLOYMENT, CONFIG_MAP, SERVICE_ACCOUNT, NETWORK_POLICY, SERVICE)
-# What it may contain besides: restored at the next look, but not watched. Not every cluster knows the latter.
-OPTIONAL = (VOLUME_CLAIM, SCALED_OBJECT)
+# What it may contain besides: restored at the next look, but not watched. Not every cluster knows the last.
+OPTIONAL = (VOLUME_CLAIM, ROLE, ROLE_BINDING, SCALED_OBJECT)
 # Kinds of which the status tells whether they run.
 WORKLOADS = frozenset({DEPLOYMENT.kind})
 # Objects that the pipeline's chart makes, and no others.

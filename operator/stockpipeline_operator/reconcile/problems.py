@@ -12,7 +12,7 @@ def find_problems(spec: StockPipelineSpec) -> tuple[Problem, ...]:
 
     Rules are looked at only when all indicators are fine: a name that is missing would make them wrong.
     """
-    problems = [*find_unsupported(spec), *_unreachable_store(spec)]
+    problems = [*find_unsupported(spec), *_unreachable_store(spec), *_impossible_batch(spec)]
     if problems:
         return tuple(problems)
     for indicator in spec.indicators:
@@ -43,3 +43,21 @@ def _unreachable_store(spec: StockPipelineSpec) -> tuple[Problem, ...]:
         "own volume, or name an object store"
     )
     return (Problem("InvalidSpec", message),)
+
+
+def _impossible_batch(spec: StockPipelineSpec) -> tuple[Problem, ...]:
+    if spec.batch is None:
+        return ()
+    if spec.store is None or spec.replica_sync is None:
+        message = (
+            "batch: its results are loaded into the store, and Redis follows a copy of that; add `store: {}` "
+            "and `replicaSync: {}`"
+        )
+        return (Problem("InvalidSpec", message),)
+    if all(source.yahoo is None for source in spec.sources):
+        message = (
+            "batch: it downloads the daily bars of an exchange's sessions, and only sources of the kind "
+            "yahoo have them; add one, after the others if they are to be preferred for live quotes"
+        )
+        return (Problem("InvalidSpec", message),)
+    return ()

@@ -5,6 +5,7 @@ import datetime
 from stockpipeline.api import Component, Condition, ConditionType, Release, StockPipelineStatus
 from stockpipeline_operator.kube.client import KubeClient, Object
 from stockpipeline_operator.kube.resources import DEPLOYMENT, STOCK_PIPELINE
+from stockpipeline_operator.reconcile.batch_succeeded import batch_succeeded
 from stockpipeline_operator.reconcile.feed_findings import feed_findings
 from stockpipeline_operator.reconcile.pipeline import Pipeline
 from stockpipeline_operator.reconcile.replicas_fresh import replicas_fresh
@@ -44,6 +45,7 @@ def status_of(
         upgrade_available(pipeline, work.held, observed, plan),
         *feed.conditions,
         *replicas_fresh(work.tools.replicas, pipeline, observed, before.conditions),
+        *batch_succeeded(work.tools.client, pipeline, observed, before.conditions, now),
     )
     return StockPipelineStatus(
         observed_generation=pipeline.generation,

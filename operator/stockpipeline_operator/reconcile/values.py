@@ -3,12 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stockpipeline.api import DeletionPolicy, PipelineConfig, Resources, Scaling, Topic, Workload, quantity
+from stockpipeline.api import (
+    DeletionPolicy,
+    PipelineConfig,
+    Resources,
+    Scaling,
+    Topic,
+    Workload,
+    duration,
+    quantity,
+)
 from stockpipeline_operator.helm.chart import Values
 from stockpipeline_operator.reconcile.base import Base
 from stockpipeline_operator.reconcile.source_secrets import source_secrets
 
 Amounts = dict[str, dict[str, str]]
+# Where pods have their volumes (`stockpipeline.runtime.settings.data_folder`).
+_DATA = "/var/lib/stockpipeline"
 
 
 def release_values(config: PipelineConfig, uid: str, base: Base) -> Values:
@@ -38,6 +49,7 @@ def release_values(config: PipelineConfig, uid: str, base: Base) -> Values:
         if asked:
             values[component] = asked
     values |= _store(config, settings.services_resources, defaults)
+    values |= _batch(config, base)
     producer, detector = config.spec.scaling.producer, _detector_scaling(config)
     scaling: dict[str, Any] = {"detector": detector} if detector else {}
     if producer != Scaling().producer:
@@ -75,6 +87,40 @@ def _store(
         **_asked(sync, usual.get("replica", Resources()), defaults.get("replica", {}).get("resources", {})),
     }
     return {"store": values, "replica": replica}
+
+
+def _batch(config: PipelineConfig, base: Base) -> dict[str, Any]:
+    """The nightly batch, as far as there is one."""
+    batch, sync = config.spec.batch, config.spec.replica_sync
+    if batch is None:
+        return {}
+    url = sync.url if sync is not None else None
+    namespace, account = base.settings.airflow_account
+    folder = f"{_DATA}/batch"
+    dag: dict[str, Any] = {
+        "name": config.name,
+        "exchange": config.spec.universe.exchange.value,
+        "afterCloseSeconds": duration(batch.schedule.after_close).total_seconds(),
+        "config": "/etc/stockpipeline/pipeline.json",
+        "lake": f"{folder}/lake",
+        "replica": f"{folder}/replica",
+        "store": url if url is not None else f"file://{_DATA}/store/generations",
+    }
+    if batch.schedule.start is not None:
+        dag["start"] = batch.schedule.start.isoformat()
+    usual = base.settings.services_resources.get("batch", Resources())
+    values: dict[str, Any] = {
+        "enabled": True,
+        "config": config.to_batch_json(),
+        "dag": dag,
+        "airflow": {"namespace": namespace, "name": account},
+        "size": batch.size,
+        "storeVolume": url is None,
+        **_asked(batch, usual, base.chart.defaults.get("batch", {}).get("resources", {})),
+    }
+    if batch.storage_class_name is not None:
+        values["storageClassName"] = batch.storage_class_name
+    return {"batch": values}
 
 
 def merged_resources(base: Amounts, *layers: Resources) -> Amounts:

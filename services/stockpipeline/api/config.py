@@ -25,6 +25,19 @@ _STORE_READS: dict[str, IncEx | bool] = {
     "replica_sync": {"url", "retention", "schedule"},
 }
 
+# What the steps of the batch read: changes of it hold from the next step on, and restart nothing.
+_BATCH_READS: dict[str, IncEx | bool] = {
+    "universe": True,
+    "sources": True,
+    "kafka": True,
+    "redis": True,
+    "indicators": True,
+    "rules": True,
+    "batch": {"history_years", "minimum_coverage", "engine", "spark"},
+    "store": {"size"},
+    "replica_sync": {"url"},
+}
+
 
 class PipelineConfig(ApiModel):
     """A pipeline with nothing left to look up: the endpoints that the resource leaves out are filled in."""
@@ -78,6 +91,10 @@ class PipelineConfig(ApiModel):
     def to_store_json(self) -> str:
         """The text of `store.json`: the parts of the spec that the store and its replicas read."""
         return self._text(_STORE_READS)
+
+    def to_batch_json(self) -> str:
+        """The text of the batch's `pipeline.json`: the parts of the spec that its steps read."""
+        return self._text(_BATCH_READS)
 
     def _text(self, spec: IncEx) -> str:
         include: dict[str, IncEx | bool] = {"namespace": True, "name": True, "spec": spec}

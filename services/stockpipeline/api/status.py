@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     DATA_FRESH = "DataFresh"
     SOURCES_HEALTHY = "SourcesHealthy"
     REPLICAS_FRESH = "ReplicasFresh"
+    BATCH_SUCCEEDED = "BatchSucceeded"
 
 
 class ConditionStatus(StrEnum):
@@ -176,8 +177,8 @@ class StockPipelineStatus(ApiModel):
     """Generation of the spec that this status describes."""
 
     conditions: Annotated[tuple[Condition, ...], Unique("type")] = Field(default_factory=tuple)
-    """Ready, Reconciling, Stalled, Drifted, UpgradeAvailable and, where they apply, DataFresh, SourcesHealthy
-    and ReplicasFresh; each with a reason and a sentence."""
+    """Ready, Reconciling, Stalled, Drifted, UpgradeAvailable and, where they apply, DataFresh,
+    SourcesHealthy, ReplicasFresh and BatchSucceeded; each with a reason and a sentence."""
 
     symbols: int | None = None
     """How many symbols the pipeline follows."""

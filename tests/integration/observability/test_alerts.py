@@ -125,6 +125,7 @@ CASES: dict[str, dict[str, Course]] = {
         condition("Stalled"): Steady(0, 0),
     },
     "StockPipelineStalled": {condition("Stalled"): Steady(0, 1)},
+    "StockPipelineBatchFailed": {condition("BatchSucceeded"): Steady(1, 0)},
     "StockPipelineDriftContested": {condition("Drifted"): Steady(0, 1)},
     "StockPipelineOperatorLeaderless": {f"stockpipeline_operator_leading{{{OPERATOR}}}": Steady(1, 0)},
     "StockPipelineReconcileStuck": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ EVERYTHING = {
     "prometheus": {"nodePort": 30090, "discovery": "builtin"},
     "alertmanager": {"webhookUrl": "http://hooks.example/alert?token=1"},
     "networkPolicy": {"enabled": True},
+    "airflow": {"enabled": True, "namespaces": ["desk"]},
 }
 CHOICES: dict[str, list[Any]] = {
     "imagePullSecrets": [[], [{"name": "registry"}]],
@@ -52,7 +54,8 @@ CHOICES: dict[str, list[Any]] = {
 
 
 def test_every_object_of_every_combination_is_valid() -> None:
-    assert check_all(CHART, combinations(CHOICES), name="backends", namespace=NAMESPACE) > 15
+    every = itertools.chain(combinations(CHOICES), [EVERYTHING])
+    assert check_all(CHART, every, name="backends", namespace=NAMESPACE) > 15
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
@@ -79,7 +82,9 @@ def test_services_are_called_what_pipelines_and_the_operator_default_to() -> Non
 
 
 def ports_of(template: Object) -> list[Object]:
-    return [port for container in template["spec"]["containers"] for port in container["ports"]]
+    spec = template["spec"]
+    containers = [*spec["containers"], *spec.get("initContainers", ())]
+    return [port for container in containers for port in container.get("ports", ())]
 
 
 def test_kafka_tells_clients_a_name_that_resolves_in_every_namespace() -> None:
@@ -88,19 +93,20 @@ def test_kafka_tells_clients_a_name_that_resolves_in_every_namespace() -> None:
 
 
 def test_pods_pass_the_restricted_profile() -> None:
-    for name, template in pods(render()):
+    for name, template in pods(render(EVERYTHING)):
         spec = template["spec"]
         pod = spec["securityContext"]
         assert pod["runAsNonRoot"] is True, name
         assert pod["runAsUser"] == 10001
         assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in spec["containers"]:
+        for container in [*spec["containers"], *spec.get("initContainers", ())]:
             context = container["securityContext"]
             assert context["allowPrivilegeEscalation"] is False
             assert context["readOnlyRootFilesystem"] is True
             assert context["capabilities"] == {"drop": ["ALL"]}
             assert {"requests", "limits"} <= container["resources"].keys()
-            assert {"livenessProbe", "readinessProbe"} <= container.keys()
+            if container["name"] != "migrate":
+                assert {"livenessProbe", "readinessProbe"} <= container.keys()
         kinds = {key for volume in spec["volumes"] for key in volume if key != "name"}
         assert kinds <= {"configMap", "secret", "emptyDir"}
 
@@ -115,7 +121,7 @@ def test_all_pods_together_ask_for_less_than_a_gibibyte() -> None:
 
 
 def test_every_pod_is_scraped() -> None:
-    for _, template in pods(render()):
+    for _, template in pods(render(EVERYTHING)):
         assert template["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
         assert "metrics" in [port["name"] for port in ports_of(template)]
 
@@ -183,3 +189,19 @@ def test_claims_name_a_storage_class_only_where_one_is_chosen() -> None:
 def test_wrong_values_are_refused_with_their_place(values: dict[str, Any], where: str) -> None:
     with pytest.raises(HelmValuesError, match=where):
         render(values)
+
+
+def test_airflow_is_there_where_it_is_asked_for_and_reached_from_inside_its_pod_alone() -> None:
+    assert "airflow" not in dict(pods(render()))
+    objects = render({"airflow": {"enabled": True}})
+    template = dict(pods(objects))["airflow"]
+    assert [each["name"] for each in template["spec"]["containers"]] == ["scheduler", "dag-processor"]
+    before = template["spec"]["initContainers"]
+    assert [each["name"] for each in before] == ["companion", "migrate", "api-server"]
+    assert before[2]["args"][:3] == ["api-server", "--host", "127.0.0.1"]
+    (port,) = one(objects, "Service", "airflow")["spec"]["ports"]
+    assert port["name"] == "metrics"
+    (role,) = [each for each in objects if each["metadata"]["name"].endswith("airflow") and "rules" in each]
+    assert role["rules"] == [
+        {"apiGroups": ["stockpipeline.dev"], "resources": ["stockpipelines"], "verbs": ["list"]}
+    ]

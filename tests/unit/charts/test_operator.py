@@ -175,7 +175,7 @@ def test_rights_are_named_one_by_one(values: Object) -> None:
     assert {resource.plural for resource in OWNED} <= verbs.keys()
     allowed = {resource.plural for resource in (*OWNED, *OPTIONAL)} | {
         "stockpipelines", "stockpipelines/status", "stockpipelines/finalizers", "secrets", "pods", "events",
-        "customresourcedefinitions", "leases",
+        "customresourcedefinitions", "leases", "jobs", "pods/log",
     }  # fmt: skip
     assert verbs.keys() <= allowed
 

@@ -38,6 +38,7 @@ STORED: dict[str, Any] = {
     "store": {"enabled": True, "config": '{"name": "demo"}\n'},
     "replica": {"enabled": True, "replicas": 2},
 }
+BATCH: dict[str, Any] = {"enabled": True, "config": '{"name": "demo"}\n', "dag": {"name": "demo"}}
 KEPT = {**STORED["store"], "storageClassName": "fast", "retain": True, "secret": "keys"}
 FAR = {**STORED["replica"], "placement": "Anywhere", "storeVolume": False}
 AUTOSCALING: dict[str, Any] = {
@@ -85,6 +86,17 @@ def test_every_object_of_every_combination_is_valid() -> None:
     assert check_all(CHART, every, name="demo", namespace="desk") > 40
 
 
+def test_every_object_of_a_batch_is_valid() -> None:
+    choices = {
+        "suspend": [False, True],
+        "imagePullSecrets": CHOICES["imagePullSecrets"],
+        "store": [STORED["store"], KEPT],
+        "batch": [BATCH, BATCH | COMPONENT | {"storageClassName": "fast", "storeVolume": False}],
+    }
+    every = (VALUES | values for values in combinations(choices))
+    assert check_all(CHART, every, name="demo", namespace="desk") > 5
+
+
 @pytest.mark.parametrize("component", ["producer", "detector"])
 def test_a_component_has_its_own_settings(component: str) -> None:
     usual, found = deployments(render()), deployments(render({component: COMPONENT}))
@@ -126,6 +138,13 @@ def test_objects_have_the_names_that_others_rely_on() -> None:
         ("Service", "demo-replica"),
         ("Service", "demo-replicas"),
     }
+    assert named({"batch": BATCH}) - usual == {
+        ("ConfigMap", "demo-batch"),
+        ("ConfigMap", "demo-batch-run"),
+        ("PersistentVolumeClaim", "demo-batch"),
+        ("Role", "demo-batch"),
+        ("RoleBinding", "demo-batch"),
+    }
     assert (
         max(len(name) for kind, name in named({}) | named(STORED) if kind == "Service") - len("demo")
         <= 63 - 53
@@ -134,11 +153,11 @@ def test_objects_have_the_names_that_others_rely_on() -> None:
 
 def test_the_operator_knows_every_kind() -> None:
     known = {(resource.api_version, resource.kind) for resource in (*OWNED, *OPTIONAL)}
-    assert {(each["apiVersion"], each["kind"]) for each in render(STORED)} <= known
+    assert {(each["apiVersion"], each["kind"]) for each in render(STORED | {"batch": BATCH})} <= known
 
 
 def test_every_object_is_labelled_and_owned() -> None:
-    for each in render(STORED):
+    for each in render(STORED | {"batch": BATCH}):
         labels = each["metadata"]["labels"]
         expected = {
             "app.kubernetes.io/name": "stockpipeline",
@@ -389,3 +408,49 @@ def test_a_pipeline_without_a_store_is_as_it_was() -> None:
     (config,) = [one for one in render() if one["kind"] == "ConfigMap"]
     assert set(config["data"]) == {"pipeline.json"}
     assert "annotations" not in deployments(render())["demo-producer"]["metadata"]
+
+
+def step(values: Object) -> Object:
+    """The pod of a step of the batch."""
+    (found,) = [
+        each for each in render(values) if each["metadata"]["name"] == "demo-batch" and "data" in each
+    ]
+    return dict(yaml.safe_load(found["data"]["pod.yaml"]))
+
+
+def test_the_pods_of_a_batchs_steps_pass_the_restricted_profile() -> None:
+    template = step(STORED | {"batch": BATCH | COMPONENT})
+    spec = template["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = spec["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["resources"] == COMPONENT["resources"]
+    assert container["image"] == COMPONENT["image"]
+    assert {"batch", "store"} <= {volume["name"] for volume in spec["volumes"]}
+    check({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "step"}, "spec": spec})
+
+
+def test_a_step_is_where_the_stores_volume_is_if_it_needs_it() -> None:
+    assert "podAffinity" in step(STORED | {"batch": BATCH})["spec"]["affinity"]
+    far = step(STORED | {"batch": BATCH | {"storeVolume": False}})["spec"]
+    assert "affinity" not in far
+    assert "store" not in {volume["name"] for volume in far["volumes"]}
+
+
+def test_airflow_may_touch_what_the_batch_needs_and_no_more() -> None:
+    (role,) = [each for each in render({"batch": BATCH}) if each["kind"] == "Role"]
+    verbs = {
+        (resource, *rule.get("resourceNames", ())): set(rule["verbs"])
+        for rule in role["rules"]
+        for resource in rule["resources"]
+    }
+    assert verbs == {
+        ("jobs",): {"get", "create", "patch", "delete"},
+        ("pods",): {"list"},
+        ("pods/log",): {"get"},
+        ("configmaps", "demo-batch"): {"get"},
+        ("configmaps", "demo-batch-run"): {"get", "patch"},
+    }

@@ -32,12 +32,14 @@ def test_the_example_speaks_to_the_stand_ins_with_their_credentials() -> None:
     assert KisServer().secrets == {secret["stringData"]["appkey"]: secret["stringData"]["appsecret"]}
 
 
-def test_only_the_demos_producer_reaches_them_and_they_reach_nothing() -> None:
+def test_only_the_demos_pipelines_reach_them_and_they_reach_nothing() -> None:
     (policy,) = (one for one in demo.manifests("image:tag", {}) if one["kind"] == "NetworkPolicy")
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert "egress" not in policy["spec"]
     ((peer,),) = (rule["from"] for rule in policy["spec"]["ingress"])
-    assert peer["podSelector"]["matchLabels"]["stockpipeline.dev/pipeline"] == "kis-demo"
+    pipelines = peer["podSelector"]["matchExpressions"][0]
+    assert (pipelines["key"], pipelines["operator"]) == ("stockpipeline.dev/pipeline", "In")
+    assert pipelines["values"] == ["kis-demo", "nightly"]
     assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "default"}
 
 

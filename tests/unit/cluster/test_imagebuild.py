@@ -64,7 +64,7 @@ def test_some_images_can_be_chosen_and_an_unknown_one_is_named() -> None:
         ["redis"],
     ]
     assert sum(len(lane) for lane in chosen(NAMES)) == len(NAMES)
-    assert set(NAMES) - set(recipes.USUAL) == {"spark"}
+    assert set(NAMES) - set(recipes.USUAL) == {"airflow", "spark"}
     with pytest.raises(ValueError, match="no image is called grafana; there are services"):
         chosen(["redis", "grafana"])
 

@@ -134,3 +134,29 @@ def test_resources_are_layers_and_never_contradict(
 def test_resources_that_make_no_sense_are_named() -> None:
     with pytest.raises(SettingsError, match=r"SERVICES_RESOURCES: producer\.limits\.memory: a quantity"):
         settings(SERVICES_RESOURCES='{"producer": {"limits": {"memory": "1GB"}}}')
+
+
+def test_airflow_is_told_of_the_batch_in_its_own_words() -> None:
+    parts: dict[str, Any] = {"sources": [{"name": "yahoo", "yahoo": {}}], "store": {}, "replicaSync": {}}
+    assert "batch" not in values(parts)
+    asked = {"schedule": {"afterClose": "90m", "start": "2026-11-02"}, "size": "2Gi", "image": "services:2"}
+    found = values({**parts, "batch": asked})["batch"]
+    assert found["dag"] == {
+        "name": "demo",
+        "exchange": "XNAS",
+        "afterCloseSeconds": 5400.0,
+        "config": "/etc/stockpipeline/pipeline.json",
+        "lake": "/var/lib/stockpipeline/batch/lake",
+        "replica": "/var/lib/stockpipeline/batch/replica",
+        "store": "file:///var/lib/stockpipeline/store/generations",
+        "start": "2026-11-02",
+    }
+    assert (found["size"], found["image"], found["storeVolume"]) == ("2Gi", "services:2", True)
+    assert found["airflow"] == {"namespace": "stockpipeline-backends", "name": "airflow"}
+
+
+def test_generations_elsewhere_need_no_volume_of_the_store() -> None:
+    parts = {"sources": [{"name": "yahoo", "yahoo": {}}], "store": {}, "batch": {}}
+    found = values({**parts, "replicaSync": {"url": "s3://bucket/x"}}, AIRFLOW_ACCOUNT="data/worker")["batch"]
+    assert (found["dag"]["store"], found["storeVolume"]) == ("s3://bucket/x", False)
+    assert found["airflow"] == {"namespace": "data", "name": "worker"}

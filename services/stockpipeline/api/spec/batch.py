@@ -1,13 +1,13 @@
 """The nightly batch: collect, compute, scan, load."""
 
+import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from stockpipeline.api.base import ApiModel
-from stockpipeline.api.spec.sources import HttpUrl
-from stockpipeline.api.spec.texts import Duration, SecretReference
+from stockpipeline.api.base import ApiModel, Check
+from stockpipeline.api.spec.texts import Duration, ObjectName
 from stockpipeline.api.spec.workloads import Quantity, Workload
 
 
@@ -25,15 +25,9 @@ class Schedule(ApiModel):
     after_close: Duration = "2h"
     """Time from the exchange's close to the run."""
 
-
-class Airflow(ApiModel):
-    """The Airflow that runs the batch."""
-
-    url: HttpUrl | None = None
-    """Address of Airflow's API. Without it: the operator's default."""
-
-    secret_ref: SecretReference | None = None
-    """Secret with the keys username and password for Airflow's API."""
+    start: datetime.date | None = None
+    """First session that it runs for; those that were missed since are made up for, one after the other.
+    Without it: the day on which the batch was added to the pipeline."""
 
 
 class SparkSize(ApiModel):
@@ -79,8 +73,19 @@ class Batch(Workload):
     """Local: one process. Spark: driver and executors. Auto: Spark where there is so much data that it
     pays."""
 
-    airflow: Airflow = Airflow()
-    """The Airflow that runs the batch."""
+    size: Quantity = "10Gi"
+    """Size of the volume with the bars and indicators of all symbols. Cannot change later."""
+
+    storage_class_name: ObjectName | None = None
+    """StorageClass of that volume. Without it: the cluster's default. Cannot change later."""
 
     spark: Spark = Spark()
     """Sizes for the engine Spark."""
+
+    checks = (
+        Check(
+            "self.size == oldSelf.size && has(self.storageClassName) == has(oldSelf.storageClassName) && "
+            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+            "batch.size and batch.storageClassName cannot change: the volume has been made",
+        ),
+    )
