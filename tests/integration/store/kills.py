@@ -17,6 +17,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from stockpipeline.store.collect import collect
@@ -30,7 +31,7 @@ from stockpipeline.store.replica_folder import ReplicaFolder
 from stockpipeline.store.restore import restore
 from stockpipeline.store.retention import Retention
 from stockpipeline.store.verify import verify_generations, verify_replica
-from tests.integration.store.masters import Sums, commit_day, sums_of
+from tests.integration.store.masters import commit_day, sums_of
 
 _DAYS = 8
 _FINISH_EVERY = 10
@@ -54,14 +55,17 @@ class History:
 
     def __init__(self, folder: Path) -> None:
         self.store = folder / "history-store"
-        self.masters: list[Path] = []
-        self.sums: dict[int, Sums] = {}
-        master = folder / "history.duckdb"
-        for day in range(1, _DAYS + 1):
-            sums = commit_day(master, day)
-            report = Publisher(FileStore(self.store), master, writer="kills").publish()
-            self.sums[report.generation] = sums
-            self.masters.append(Path(shutil.copy(master, folder / f"history-{day}.duckdb")))
+        self.masters = [folder / f"history-{day}.duckdb" for day in range(1, _DAYS + 1)]
+        # In a child, which imports much for it: the smaller this process is, the cheaper is a fork.
+        if _ended(_fork(partial(self._make, folder / "history.duckdb"))[0]) != 0:
+            raise RuntimeError("the days could not be published")
+        self.sums = {day: sums_of(master) for day, master in enumerate(self.masters, start=1)}
+
+    def _make(self, master: Path) -> None:
+        for day, copy in enumerate(self.masters, start=1):
+            commit_day(master, day)
+            assert Publisher(FileStore(self.store), master, writer="kills").publish().generation == day
+            shutil.copy(master, copy)
 
     def copy_store(self, target: Path, generations: int) -> None:
         """Make `target` the store as it was after so many generations."""
