@@ -1,7 +1,7 @@
 """How old data are when readers get them: pods of a real cluster, deployed by the operator, usual schedule.
 
 A replay makes signals all the time. Another pod asks every replica again and again over HTTP, as readers do,
-and notes when it first sees each commit of the master, which carries its time by the clock that all pods share.
+and notes when it first sees each commit of the master, which has its time by the clock that all pods share.
 """
 
 from __future__ import annotations
