@@ -48,11 +48,12 @@ class Deployment:
     up_output: str
 
     def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
-        command = [self.kubectl_program, "--kubeconfig", self.kubeconfig, *arguments]
+        command: list[str | Path] = [self.kubectl_program, "--kubeconfig", self.kubeconfig, *arguments]
         return run(command, check=check, input=stdin, timeout=120).stdout
 
     def helm(self, *arguments: str) -> str:
-        command = [self.kubectl_program.with_name("helm"), "--kubeconfig", self.kubeconfig, *arguments]
+        program = self.kubectl_program.with_name("helm")
+        command: list[str | Path] = [program, "--kubeconfig", self.kubeconfig, *arguments]
         return run(command, timeout=60).stdout
 
     def get(self, *arguments: str) -> dict[str, Any]:
