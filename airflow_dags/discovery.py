@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from airflow_dags.kube import Kube, KubeError, Object
-from airflow_dags.pipeline import BatchPipeline, Pods
+from airflow_dags.pipeline import BatchPipeline, Pods, SparkAccess
 
 _log = logging.getLogger(__name__)
 _PIPELINES = "/apis/stockpipeline.dev/v1alpha1"
@@ -102,5 +102,7 @@ def described(found: Object) -> BatchPipeline:
         batch["dags"] = f"{namespace}.{batch['name']}"
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": metadata["uid"]}
     template = yaml.safe_load(data["pod.yaml"])
-    pods = Pods(namespace=namespace, template=template, owner=owner, record=f"{batch['name']}-batch-run")
+    spark = SparkAccess.model_validate_json(data["spark.json"]) if "spark.json" in data else None
+    record = f"{batch['name']}-batch-run"
+    pods = Pods(namespace=namespace, template=template, owner=owner, record=record, spark=spark)
     return BatchPipeline.model_validate({**batch, "pods": pods})

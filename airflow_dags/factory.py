@@ -46,10 +46,9 @@ def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
     def daily() -> None:
         record = RunRecord.of(pipeline)
 
-        def batch(step: str, *words: str, lake_only: bool = False) -> dict[str, Any]:
-            of_session = () if lake_only else ("--session", _session())
-            where = ("--config", str(pipeline.config), "--lake", str(pipeline.lake))
-            return run_step(pipeline, ["batch", step, "--json", *where, *of_session, *words], _session())
+        def batch(step: str, *words: str) -> dict[str, Any]:
+            where = ("--config", str(pipeline.config), "--lake", str(pipeline.lake), "--session", _session())
+            return run_step(pipeline, ["batch", step, "--json", *where, *words], _session())
 
         @task
         def collect_symbols() -> dict[str, Any]:
@@ -75,7 +74,7 @@ def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
         @task
         def compute_indicators() -> dict[str, Any]:
             if pipeline.spark is None:
-                return batch("compute", lake_only=True)
+                return batch("compute")
             words = ["--config", str(pipeline.config), "--lake", str(pipeline.lake)]
             return run_step(pipeline, words, program=pipeline.spark)
 

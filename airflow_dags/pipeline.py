@@ -17,6 +17,19 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
+class SparkAccess(Wire):
+    """What the step that computes needs to ask for Spark's pods."""
+
+    account: str
+    """ServiceAccount that may make their Job."""
+
+    image: str
+    """Of the driver and the executors."""
+
+    volume: str
+    """Claim that has the lake, and where pods see it: CLAIM:/PATH."""
+
+
 class Pods(Wire):
     """How steps run as pods, each of a Job in the pipeline's namespace."""
 
@@ -31,6 +44,9 @@ class Pods(Wire):
 
     record: str
     """ConfigMap of that namespace in which it is written how runs end."""
+
+    spark: SparkAccess | None = None
+    """How to ask for Spark; without it, the engine Spark is not there."""
 
 
 class BatchPipeline(Wire):

@@ -23,6 +23,8 @@ _PASSING = frozenset(
         "OSError",
         "URLError",
         "ConnectionError",
+        "KubernetesUnreachable",
+        "SparkFailed",
         "TimeoutError",
         "Unavailable",
     )

@@ -125,6 +125,8 @@ def product(settings: Settings, cluster: Cluster, images: Mapping[str, Image], p
             "image": image_values(images["operator"]),
             "services": {"image": image_values(images["services"])},
         }
+        if "spark" in images:
+            values["spark"] = {"image": image_values(images["spark"])}
         outcome = release(
             settings, cluster, "stockpipeline-operator", OPERATOR_RELEASE, SYSTEM_NAMESPACE, values
         )

@@ -36,6 +36,8 @@ class Settings:
     """Namespace and name of the Lease whose holder works."""
     airflow_account: tuple[str, str]
     """Namespace and name of the ServiceAccount with which Airflow runs the batch."""
+    spark_image: str
+    """Image of the batch's engine Spark; empty where there is none."""
     workers: int
     resync_seconds: float
     deletion_deadline_seconds: float
@@ -60,6 +62,7 @@ class Settings:
             namespaces=values.words("NAMESPACES"),
             lease=values.pair("LEASE"),
             airflow_account=values.pair("AIRFLOW_ACCOUNT", "stockpipeline-backends/airflow"),
+            spark_image=values.text("SPARK_IMAGE", ""),
             workers=int(values.number("WORKERS", 4, at_least=1)),
             resync_seconds=values.number("RESYNC_SECONDS", 30, at_least=1),
             deletion_deadline_seconds=values.number("DELETION_DEADLINE_SECONDS", 300, at_least=0),

@@ -157,7 +157,7 @@ def _access(namespace: str) -> list[dict[str, Any]]:
         "config": "{}",
         "owner": {"name": "night", "uid": "none"},
         "image": {"repository": "none", "tag": "none"},
-        "spark": {"enabled": True},
+        "spark": {"enabled": True, "image": "none"},
     }
     rendered = Chart.load(REPO / "charts/stockpipeline").render(values, name="night", namespace=namespace)
     objects = [each for text in rendered.values() for each in yaml.safe_load_all(text) if each]

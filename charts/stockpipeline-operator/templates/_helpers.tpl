@@ -74,6 +74,12 @@ the pipelines in it, and their finalizers could then never be removed. */}}
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
+{{- if .Values.spark.image.tag }}
+# As above: the drivers of Spark get these.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, watch, create, delete, deletecollection]
+{{- end }}
 # Only where scaling.detector.autoscaling asks for it, and the cluster has KEDA.
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
@@ -118,6 +124,9 @@ the pipelines in it, and their finalizers could then never be removed. */}}
 - {name: STOCKPIPELINE_OPERATOR_KAFKA_BOOTSTRAP_SERVERS, value: {{ .Values.defaults.kafka.bootstrapServers | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_REDIS_URL, value: {{ .Values.defaults.redis.url | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_AIRFLOW_ACCOUNT, value: {{ printf "%s/%s" .Values.defaults.airflow.account.namespace .Values.defaults.airflow.account.name | quote }}}
+{{- with .Values.spark.image }}
+- {name: STOCKPIPELINE_OPERATOR_SPARK_IMAGE, value: {{ ternary (printf "%s:%s" .repository .tag) "" (not (empty .tag)) | quote }}}
+{{- end }}
 - {name: STOCKPIPELINE_OPERATOR_LEASE, value: "{{ .Release.Namespace }}/{{ .Release.Name }}"}
 - {name: STOCKPIPELINE_OPERATOR_NAMESPACES, value: {{ join "," .Values.watchNamespaces | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_WORKERS, value: {{ .Values.workers | quote }}}

@@ -6,7 +6,7 @@ user asks for is done or refused with a sentence, never ignored. Work that adds 
 
 from collections.abc import Callable
 
-from stockpipeline.api import Engine, MarketSession, StockPipelineSpec
+from stockpipeline.api import MarketSession, StockPipelineSpec
 from stockpipeline_operator.reconcile.state import Problem
 
 Asks = Callable[[StockPipelineSpec], bool]
@@ -17,7 +17,6 @@ NOT_YET: tuple[tuple[str, Asks], ...] = (
         "rules for other than regular sessions",
         lambda spec: any(rule.sessions and MarketSession.REGULAR not in rule.sessions for rule in spec.rules),
     ),
-    ("batch.engine: Spark", lambda spec: spec.batch is not None and spec.batch.engine is Engine.SPARK),
     ("console", lambda spec: spec.console is not None),
 )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from stockpipeline.api import (
     DeletionPolicy,
+    Engine,
     PipelineConfig,
     Resources,
     Scaling,
@@ -120,7 +121,9 @@ def _batch(config: PipelineConfig, base: Base) -> dict[str, Any]:
     }
     if batch.storage_class_name is not None:
         values["storageClassName"] = batch.storage_class_name
-    return {"batch": values}
+    if not base.settings.spark_image or batch.engine is Engine.LOCAL:
+        return {"batch": values}
+    return {"batch": values, "spark": {"enabled": True, "image": base.settings.spark_image}}
 
 
 def merged_resources(base: Amounts, *layers: Resources) -> Amounts:

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_dags.job import Step, StepJob, last_report
 from airflow_dags.kube import Kube
-from airflow_dags.pipeline import Pods
+from airflow_dags.pipeline import Pods, SparkAccess
 from tests.unit.airflow_dags.conftest import FakeKube, Object
 
 JOBS = "/apis/batch/v1/namespaces/desk/jobs"
@@ -72,6 +72,26 @@ def test_a_step_is_run_and_its_lines_are_returned(kube: Kube, pods: Pods, cluste
     assert job["spec"]["template"]["metadata"]["labels"] == {
         "stockpipeline.dev/pipeline": "nasdaq",
         "step": "coverage_gate",
+    }
+
+
+def test_only_the_step_that_computes_may_ask_for_spark(kube: Kube, pods: Pods, cluster: Cluster) -> None:
+    access = SparkAccess(account="nasdaq-spark-submit", image="spark:1", volume="nasdaq-batch:/data")
+    with_spark = pods.model_copy(update={"spark": access})
+
+    def spec(pods: Pods, *words: str) -> Object:
+        step = Step(("dag", "run", words[1], "-1"), words, {})
+        found: Object = StepJob(kube, pods, step, cluster.pause).manifest()["spec"]["template"]["spec"]
+        return found
+
+    for step in ("download", "load"):
+        assert spec(with_spark, "batch", step) == spec(pods, "batch", step)
+    assert "serviceAccountName" not in spec(pods, "batch", "compute")
+    found = spec(with_spark, "batch", "compute")
+    assert (found["serviceAccountName"], found["automountServiceAccountToken"]) == (access.account, True)
+    assert {one["name"]: one["value"] for one in found["containers"][0]["env"]} == {
+        "STOCKPIPELINE_SPARK_IMAGE": "spark:1",
+        "STOCKPIPELINE_SPARK_VOLUME": "nasdaq-batch:/data",
     }
 
 

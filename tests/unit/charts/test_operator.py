@@ -142,6 +142,18 @@ def test_what_is_for_the_pipelines_reaches_the_operator(tmp_path: Path) -> None:
     assert settings.services_resources["producer"].limits.memory == "1Gi"
 
 
+@pytest.mark.parametrize("tag", ["", "3"])
+def test_the_operator_handles_pods_only_where_there_is_a_spark_to_give_that_right_to(
+    tag: str, tmp_path: Path
+) -> None:
+    objects = render({"spark": {"image": {"tag": tag}}})
+    environment = {one["name"]: one["value"] for one in container(objects)["env"]}
+    settings = Settings.from_environment(environment | {"STOCKPIPELINE_OPERATOR_CHART": str(tmp_path)})
+    assert settings.spark_image == ("localhost/stockpipeline/spark:3" if tag else "")
+    verbs = {verb for rule in bound_rules(objects) if "pods" in rule["resources"] for verb in rule["verbs"]}
+    assert verbs == ({"get", "list", "watch", "create", "delete", "deletecollection"} if tag else {"list"})
+
+
 def bound_rules(objects: list[Object]) -> list[Object]:
     """The rules of all roles that are bound to the operator."""
     bound = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,9 +16,12 @@ from stockpipeline.batch.spark_job import (
 from stockpipeline.batch.spark_request import SparkVolume
 from tests.unit.batch.spark_requests import request
 from tests.unit.charts.combinations import check
+from tests.unit.charts.test_operator import bound_rules
+from tests.unit.charts.test_operator import render as render_operator
 from tests.unit.charts.test_stockpipeline import render
 
 Object = dict[str, Any]
+SPARK = {"enabled": True, "image": "spark:1"}
 REQUEST = request(
     pipeline="demo",
     service_account="demo-spark",
@@ -28,7 +32,7 @@ REQUEST = request(
 def brought() -> dict[tuple[str, str], Object]:
     """What is there with the engine and not without it."""
     without = {(each["kind"], each["metadata"]["name"]) for each in render()}
-    found = {(each["kind"], each["metadata"]["name"]): each for each in render({"spark": {"enabled": True}})}
+    found = {(each["kind"], each["metadata"]["name"]): each for each in render({"spark": SPARK})}
     return {key: each for key, each in found.items() if key not in without}
 
 
@@ -68,6 +72,33 @@ def test_a_driver_may_handle_pods_and_who_submits_may_make_jobs() -> None:
         assert objects["ServiceAccount", account]["automountServiceAccountToken"] is False
 
 
+def test_the_operator_has_the_rights_that_it_gives() -> None:
+    operator = bound_rules(render_operator({"spark": {"image": {"tag": "3"}}}))
+    held = {(resource, verb) for rule in operator for resource in rule["resources"] for verb in rule["verbs"]}
+    objects = brought()
+    assert rights(objects, "demo-spark") | rights(objects, "demo-spark-submit") <= held
+
+
+def test_airflow_is_told_how_to_ask_for_it() -> None:
+    batch = {"enabled": True, "config": "{}", "dag": {"name": "demo"}}
+
+    def told(values: Object) -> Object:
+        objects = render({"batch": batch, **values})
+        data: Object = next(
+            each["data"]
+            for each in objects
+            if (each["kind"], each["metadata"]["name"]) == ("ConfigMap", "demo-batch")
+        )
+        return data
+
+    assert json.loads(told({"spark": SPARK})["spark.json"]) == {
+        "account": "demo-spark-submit",
+        "image": "spark:1",
+        "volume": "demo-batch:/var/lib/stockpipeline/batch",
+    }
+    assert "spark.json" not in told({})
+
+
 def test_the_network_is_for_the_pods_and_ports_that_the_job_has() -> None:
     objects, settings = brought(), spark_settings(REQUEST)
     prefix = "spark.kubernetes.executor.label."
@@ -93,5 +124,5 @@ def test_the_network_is_for_the_pods_and_ports_that_the_job_has() -> None:
 
 
 def test_without_policies_there_are_none() -> None:
-    objects = render({"spark": {"enabled": True}, "networkPolicy": {"enabled": False}})
+    objects = render({"spark": SPARK, "networkPolicy": {"enabled": False}})
     assert [each for each in objects if each["kind"] == "NetworkPolicy"] == []

@@ -18,12 +18,6 @@ RULE = {"name": "r", "side": "buy", "when": "close > 1"}
 ASKED: dict[str, dict[str, Any]] = {
     "universe.collect": {"universe": {"collect": {}}},
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
-    "batch.engine: Spark": {
-        "sources": [{"name": "yahoo", "yahoo": {}}],
-        "store": {},
-        "replicaSync": {},
-        "batch": {"engine": "Spark"},
-    },
     "console": {"console": {}},
 }
 

@@ -155,6 +155,23 @@ def test_airflow_is_told_of_the_batch_in_its_own_words() -> None:
     assert found["airflow"] == {"namespace": "stockpipeline-backends", "name": "airflow"}
 
 
+@pytest.mark.parametrize(
+    ("engine", "image", "there"),
+    [
+        ("Auto", "spark:1", True),
+        ("Spark", "spark:1", True),
+        ("Local", "spark:1", False),
+        ("Auto", "", False),
+    ],
+)
+def test_spark_is_there_where_it_may_be_asked_for_and_has_an_image(
+    engine: str, image: str, there: bool
+) -> None:
+    parts = {"sources": [{"name": "yahoo", "yahoo": {}}], "store": {}, "replicaSync": {}}
+    found = values({**parts, "batch": {"engine": engine}}, SPARK_IMAGE=image)
+    assert found.get("spark") == ({"enabled": True, "image": image} if there else None)
+
+
 def test_generations_elsewhere_need_no_volume_of_the_store() -> None:
     parts = {"sources": [{"name": "yahoo", "yahoo": {}}], "store": {}, "batch": {}}
     found = values({**parts, "replicaSync": {"url": "s3://bucket/x"}}, AIRFLOW_ACCOUNT="data/worker")["batch"]
