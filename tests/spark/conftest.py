@@ -1,57 +1,19 @@
-"""A cluster of the tests' own with the engine Spark, brought up by the command that users run."""
+"""A cluster of the tests' own with the engine Spark."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from cluster.settings import REPO, Settings
-from cluster.up import cluster_of
-from tests.e2e.conftest import Deployment
+from tests.clusters import deployed
+from tests.e2e.conftest import Deployment, namespace
 
-CHOICES = {"CLUSTER": "node", "CLUSTER_NAME": "stockpipeline-spark", "SPARK": "1"}
-
-
-def make(verb: str) -> str:
-    """Run `python3 -m cluster VERB` for the tests' cluster, as the Makefile does; return what it printed."""
-    return subprocess.run(
-        [sys.executable, "-m", "cluster", verb],
-        cwd=REPO,
-        env={**os.environ, **CHOICES},
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
+__all__ = ["namespace"]
 
 
 @pytest.fixture(scope="session")
 def deployment() -> Iterator[Deployment]:
     """The product on that cluster; removed at the end."""
-    settings = Settings.from_environment({**os.environ, **CHOICES})
-    cluster = cluster_of(settings)
-    make("down")  # what a killed test run may have left
-    try:
-        output = make("up")
-        yield Deployment(
-            kubectl_program=cluster.kubectl,
-            kubeconfig=cluster.kubeconfig,
-            prometheus=f"http://127.0.0.1:{settings.prometheus_port}",
-            up_output=output,
-        )
-    finally:
-        make("down")
-
-
-@pytest.fixture
-def namespace(deployment: Deployment) -> Iterator[str]:
-    """A namespace for one test, as strict as the product's own; removed with all in it."""
-    name = f"spark-{uuid.uuid4().hex[:8]}"
-    deployment.kubectl("create", "namespace", name)
-    deployment.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield name
-    deployment.kubectl("delete", "namespace", name, "--timeout=120s")
+    with deployed({"CLUSTER": "node", "CLUSTER_NAME": "stockpipeline-spark", "SPARK": "1"}) as product:
+        yield product
