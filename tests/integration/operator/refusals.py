@@ -126,4 +126,5 @@ OF_A_CHANGE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         "sources: replay.end cannot change where replay.loop is or was set",
     ),
     ({"store": {}}, {"store": {"size": "1Ti"}}, "store.size and store.storageClassName cannot change"),
+    ({"batch": {}}, {"batch": {"size": "1Ti"}}, "batch.size and batch.storageClassName cannot change"),
 ]
