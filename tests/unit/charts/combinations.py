@@ -1,4 +1,4 @@
-"""Renders a chart with every combination of what can be chosen, and checks each object against its schema."""
+"""Renders a chart with combinations of what can be chosen, and checks each object against its schema."""
 
 from __future__ import annotations
 
@@ -58,12 +58,20 @@ Object = dict[str, Any]
 
 
 def combinations(choices: Mapping[str, Sequence[Any]]) -> Iterator[Object]:
-    """Values for a chart: for each dotted path one of its choices."""
-    for chosen in itertools.product(*choices.values()):
-        values: Object = {}
-        for path, value in zip(choices, chosen, strict=True):
-            _put(values, path.split("."), copy.deepcopy(value))
-        yield values
+    """Values for a chart: for each dotted path one of its choices, of which the first is the usual one.
+
+    Any two of all choices come together beside usual ones, and the last ones of all paths. All with all
+    would be thousands, and no template looks at more than a few.
+    """
+    alternatives = [(path, value) for path, values in choices.items() for value in values[1:]]
+    usual = {path: values[0] for path, values in choices.items()}
+    yield _values(usual)
+    yield _values({path: values[-1] for path, values in choices.items()})
+    for path, value in alternatives:
+        yield _values({**usual, path: value})
+    for (path, value), (other, another) in itertools.combinations(alternatives, 2):
+        if path != other:
+            yield _values({**usual, path: value, other: another})
 
 
 def check_all(chart: Path, every: Iterator[Object], *, name: str, namespace: str) -> int:
@@ -96,6 +104,13 @@ def merged(values: Object, more: Object) -> Object:
         both = isinstance(value, dict) and isinstance(made.get(key), dict)
         made[key] = merged(made[key], value) if both else value
     return made
+
+
+def _values(chosen: Mapping[str, Any]) -> Object:
+    values: Object = {}
+    for path, value in chosen.items():
+        _put(values, path.split("."), copy.deepcopy(value))
+    return values
 
 
 def _put(values: Object, path: Sequence[str], value: Any) -> None:
