@@ -25,8 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ from stockpipeline.market.bars import BarSeries
 from stockpipeline.store.writer import Writer
 from tests.integration.servers.redis import running_server
 from tests.performance.batch_night import measure_night
-from tests.performance.batch_pods import spark_pods
+from tests.performance.batch_pods import SparkPods, spark_pods
 from tests.performance.batch_spark import SparkHere
 from tests.performance.report import REPO, Report
 from tests.performance.universe import five_years, make_universe, write_universe
@@ -67,27 +67,40 @@ def main() -> None:
     """Run as a program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a twentieth of the symbols")
-    quick = parser.parse_args().quick
-    report = Report("batch", quick=quick)
-    symbols = 200 if quick else 4000
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these; the default is the contract")
+    chosen = parser.parse_args()
+    report = Report("batch", quick=chosen.quick or chosen.parts is not None)
+    symbols = 200 if chosen.quick else 4000
     build = REPO / "build"
     build.mkdir(exist_ok=True)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=build, prefix="bench-batch-")))
-        universe = make_universe(symbols, five_years())
-        _pandas(report, folder / "pandas", universe)
-        _local(report, folder / "lake", universe)
-        pods = stack.enter_context(spark_pods(Settings.from_environment()))
-        spark = pods if pods is not None else SparkHere(folder)
-        spark.measure(report, "5m", folder / "lake", warm=True)
-        _redis(report, folder, universe)
-        measure_night(report, folder / "night", universe)
-        del universe
-        large = folder / "large"
-        write_universe(Lake(large), make_universe(4 * symbols, five_years(), seed=2))
-        report.add("local_20m", _best(1, lambda: _process(large)), "s", note=f"{4 * symbols:,} symbols")
-        spark.measure(report, "20m", large, warm=False)
+    for name in chosen.parts or PARTS:
+        with tempfile.TemporaryDirectory(dir=build, prefix=f"bench-batch-{name}-") as folder:
+            PARTS[name](report, Path(folder), symbols)
     report.finish()
+
+
+def _engines(report: Report, folder: Path, symbols: int) -> None:
+    universe = make_universe(symbols, five_years())
+    _pandas(report, folder / "pandas", universe)
+    _local(report, folder / "lake", universe)
+    del universe
+    with _spark(folder) as spark:
+        spark.measure(report, "5m", folder / "lake", warm=True)
+
+
+def _large(report: Report, folder: Path, symbols: int) -> None:
+    lake = folder / "large"
+    write_universe(Lake(lake), make_universe(4 * symbols, five_years(), seed=2))
+    report.add("local_20m", _best(1, lambda: _process(lake)), "s", note=f"{4 * symbols:,} symbols")
+    with _spark(folder) as spark:
+        spark.measure(report, "20m", lake, warm=False)
+
+
+@contextmanager
+def _spark(folder: Path) -> Iterator[SparkPods | SparkHere]:
+    """Yield Spark as pods where there is a cluster with its image, else on this machine."""
+    with spark_pods(Settings.from_environment()) as pods:
+        yield pods if pods is not None else SparkHere(folder)
 
 
 def _pandas(report: Report, folder: Path, universe: dict[str, BarSeries]) -> None:
@@ -138,7 +151,8 @@ def _process(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", _PROCESS, str(folder)], check=True)
 
 
-def _redis(report: Report, folder: Path, universe: dict[str, BarSeries]) -> None:
+def _redis(report: Report, folder: Path, symbols: int) -> None:
+    universe = make_universe(symbols, five_years())
     master = folder / "master.duckdb"
     newest = int(next(iter(universe.values())).sessions[-1])
     before = int(next(iter(universe.values())).sessions[-2])
@@ -169,6 +183,10 @@ def _redis(report: Report, folder: Path, universe: dict[str, BarSeries]) -> None
         report.add("redis_delta_4000", run(newest, count), "s", baseline="redis_full_4000")
 
 
+def _night(report: Report, folder: Path, symbols: int) -> None:
+    measure_night(report, folder, make_universe(symbols, five_years()))
+
+
 def _best(times: int, run: Callable[[], object]) -> float:
     found = []
     for _ in range(times):
@@ -176,6 +194,14 @@ def _best(times: int, run: Callable[[], object]) -> float:
         run()
         found.append(time.perf_counter() - started)
     return min(found)
+
+
+PARTS: dict[str, Callable[[Report, Path, int], None]] = {
+    "engines": _engines,
+    "redis": _redis,
+    "night": _night,
+    "large": _large,
+}
 
 
 if __name__ == "__main__":
