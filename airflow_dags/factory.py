@@ -54,8 +54,7 @@ def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
         def collect_symbols() -> dict[str, Any]:
             if record is not None:
                 record.begin(_run(get_current_context()), _session())
-            lists = {"--listed": pipeline.listed, "--screener": pipeline.screener}
-            return batch("collect", *(word for pair in lists.items() if pair[1] for word in pair if word))
+            return batch("collect")
 
         # A download that failed is no failure of the night: the gate looks at what is missing.
         @task(map_index_template="{{ task.op_kwargs['number'] }}", on_failure_callback=None)

@@ -100,12 +100,6 @@ class BatchPipeline(Wire):
     replica: Path
     """A replica of the store, for the sync of Redis."""
 
-    listed: str | None = None
-    """URL or file of nasdaqlisted.txt, in place of NASDAQ's."""
-
-    screener: str | None = None
-    """URL or file of the screener's answer, in place of NASDAQ's."""
-
     @property
     def prefix(self) -> str:
         """What the names of its DAGs and of its asset begin with."""

@@ -1,4 +1,4 @@
-"""`make up SOURCE=kis-demo`: the stand-ins for KIS and Yahoo in the cluster, and a live pipeline on them.
+"""`make up SOURCE=kis-demo`: stand-ins for KIS, Yahoo and NASDAQ in the cluster, and a live pipeline on them.
 
 With `AIRFLOW=1` also one with a nightly batch. The stand-ins' code is that of the tests, in a ConfigMap: no
 image has it. Nothing but the demo's pipelines reaches them, and they reach nothing.
@@ -25,7 +25,7 @@ EXAMPLE = Path("examples/kis-demo.yaml")
 EXAMPLE_KEY = ("default", "kis-demo")
 NIGHTLY = Path("examples/nightly.yaml")
 NIGHTLY_KEY = ("default", "nightly")
-STAND_INS = ("kis", "yahoo")
+STAND_INS = ("kis", "yahoo", "nasdaq")
 _CODE = "stand-ins"
 # What the stand-in knows, and nobody else.
 _SECRET = {"appkey": "test-appkey", "appsecret": "test-appsecret"}
@@ -41,7 +41,7 @@ _RESTRICTED = {
 
 def kis_demo(settings: Settings, cluster: Cluster, images: Mapping[str, Image], progress: Progress) -> None:
     """Run the stand-ins, apply the example on them, and wait until it is ready."""
-    with progress.step("Run stand-ins for KIS and Yahoo"):
+    with progress.step("Run stand-ins for KIS, Yahoo and NASDAQ"):
         code = {
             path.name: path.read_text(encoding="utf-8")
             for path in sorted((settings.repo / "tests" / "stand_ins").glob("*.py"))

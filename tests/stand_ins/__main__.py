@@ -2,6 +2,7 @@
 
     python -m tests.stand_ins kis --port 9443 --ticks-per-second 5
     python -m tests.stand_ins yahoo --port 9444 --scenario outage.json
+    python -m tests.stand_ins nasdaq --port 9445
 
 A scenario is a list of steps, each at its second: set faults (fields of `Faults`), or do something once:
 
@@ -22,15 +23,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.stand_ins.kis import KisServer
+from tests.stand_ins.nasdaq import A_FEW, NasdaqServer
 from tests.stand_ins.yahoo import YahooServer
 
+Server = KisServer | YahooServer | NasdaqServer
 _ACTIONS = ("disconnect", "expire_tokens")
 
 
 def main() -> int:
     """Serve until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m tests.stand_ins")
-    parser.add_argument("kind", choices=["kis", "yahoo"])
+    parser.add_argument("kind", choices=["kis", "yahoo", "nasdaq"])
     parser.add_argument("--port", type=int, default=0, help="default: any that is free")
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
     parser.add_argument(
@@ -42,26 +45,39 @@ def main() -> int:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    server: KisServer | YahooServer
+    server: Server
     if arguments.kind == "kis":
         server = KisServer(port=arguments.port, ticks_per_second=arguments.ticks_per_second)
-    else:
+    elif arguments.kind == "yahoo":
         server = YahooServer(port=arguments.port, ticks_per_second=arguments.ticks_per_second)
         server.makes_past_up = True
+    else:
+        server = NasdaqServer(port=arguments.port)
+        server.listings = list(A_FEW)
     server.host = arguments.host
     with server:
-        urls = (
-            {"restUrl": server.rest_url, "websocketUrl": server.websocket_url, "appkeys": server.secrets}
-            if isinstance(server, KisServer)
-            else {"chartUrl": server.chart_url, "websocketUrl": server.stream_url}
-        )
-        print(json.dumps(urls), flush=True)
+        print(json.dumps(_fields(server)), flush=True)
         play(server, steps, ended)
         ended.wait()
     return 0
 
 
-def play(server: KisServer | YahooServer, steps: list[dict[str, Any]], ended: threading.Event) -> None:
+def _fields(server: Server) -> dict[str, Any]:
+    """Return what a pipeline has to say to ask this server."""
+    match server:
+        case KisServer():
+            return {
+                "restUrl": server.rest_url,
+                "websocketUrl": server.websocket_url,
+                "appkeys": server.secrets,
+            }
+        case YahooServer():
+            return {"chartUrl": server.chart_url, "websocketUrl": server.stream_url}
+        case NasdaqServer():
+            return {"directoryUrl": server.directory_url, "screenerUrl": server.screener_url}
+
+
+def play(server: Server, steps: list[dict[str, Any]], ended: threading.Event) -> None:
     """Do the steps of a scenario at their times."""
     began = time.monotonic()
     for step in sorted(steps, key=lambda one: float(one["at"])):

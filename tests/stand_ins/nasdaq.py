@@ -22,6 +22,16 @@ class Listing:
     test: bool = False
 
 
+A_FEW = (
+    *(Listing(symbol, cap * 1e9) for symbol, cap in (("NVDA", 4200), ("MSFT", 3700), ("AAPL", 3400))),
+    *(Listing(symbol, cap * 1e9) for symbol, cap in (("GOOGL", 2400), ("AMZN", 2300), ("AMD", 270))),
+    *(Listing(symbol, cap * 1e9) for symbol, cap in (("INTC", 100), ("ZM", 24), ("ROKU", 12))),
+    Listing("QQQ", etf=True),
+    Listing("ZVZZT", test=True),
+)
+"""What a stand-in that is run by hand lists: nine stocks, an ETF and a test issue."""
+
+
 @dataclass
 class Faults:
     """What goes wrong; all off."""

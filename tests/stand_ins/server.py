@@ -1,4 +1,4 @@
-"""What both stand-ins share: an aiohttp application in a thread of its own, so that a test can drive it."""
+"""What the stand-ins share: an aiohttp application in a thread of its own, so that a test can drive it."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ def find_problems(spec: StockPipelineSpec) -> tuple[Problem, ...]:
     Rules are looked at only when all indicators are fine: a name that is missing would make them wrong.
     """
     problems = [*find_unsupported(spec), *_unreachable_store(spec), *_impossible_batch(spec)]
+    problems += _uncollected(spec)
     if problems:
         return tuple(problems)
     for indicator in spec.indicators:
@@ -43,6 +44,21 @@ def _unreachable_store(spec: StockPipelineSpec) -> tuple[Problem, ...]:
         "own volume, or name an object store"
     )
     return (Problem("InvalidSpec", message),)
+
+
+def _uncollected(spec: StockPipelineSpec) -> tuple[Problem, ...]:
+    if spec.universe.collect is None:
+        return ()
+    if spec.batch is None:
+        message = "universe.collect: it is the nightly batch that collects; add `batch`, or leave it out"
+        return (Problem("InvalidSpec", message),)
+    if not spec.universe.symbols:
+        message = (
+            "universe.collect: what is collected is for the nightly batch; name in universe.symbols which "
+            "symbols to follow live"
+        )
+        return (Problem("InvalidSpec", message),)
+    return ()
 
 
 def _impossible_batch(spec: StockPipelineSpec) -> tuple[Problem, ...]:

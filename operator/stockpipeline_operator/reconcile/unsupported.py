@@ -12,7 +12,6 @@ from stockpipeline_operator.reconcile.state import Problem
 Asks = Callable[[StockPipelineSpec], bool]
 
 NOT_YET: tuple[tuple[str, Asks], ...] = (
-    ("universe.collect", lambda spec: spec.universe.collect is not None),
     (
         "rules for other than regular sessions",
         lambda spec: any(rule.sessions and MarketSession.REGULAR not in rule.sessions for rule in spec.rules),

@@ -11,13 +11,18 @@ from stockpipeline.api.names import API_VERSION, KIND, PipelineNames
 from stockpipeline.api.spec import StockPipelineSpec
 
 # The parts of the spec that services read. The rest is the operator's: a change of it must not restart them.
-_SERVICES_READ = {
-    "universe", "sources", "kafka", "redis", "bars", "indicators", "rules", "performance", "delivery",
-}  # fmt: skip
+# What is collected is the batch's.
+_FOLLOWED = {"symbols", "exchange"}
+_SERVICES_READ: dict[str, IncEx | bool] = {
+    "universe": _FOLLOWED,
+    **dict.fromkeys(
+        ("sources", "kafka", "redis", "bars", "indicators", "rules", "performance", "delivery"), True
+    ),
+}
 
 # What the store and its replicas read. How many there are, and where, is not: that must not restart them.
 _STORE_READS: dict[str, IncEx | bool] = {
-    "universe": True,
+    "universe": _FOLLOWED,
     "sources": True,
     "kafka": True,
     "redis": True,

@@ -124,9 +124,13 @@ def _add_compute(compute: argparse.ArgumentParser) -> None:
 
 
 def _add_listing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--listed", metavar="URL", help="nasdaqlisted.txt, or its file (default: NASDAQ's)")
     parser.add_argument(
-        "--screener", metavar="URL", help="the screener, or a file of its answer (default: NASDAQ's)"
+        "--listed",
+        metavar="URL",
+        help="nasdaqlisted.txt, or its file (default: the pipeline's, else NASDAQ's)",
+    )
+    parser.add_argument(
+        "--screener", metavar="URL", help="the screener, or a file of its answer (default likewise)"
     )
     parser.add_argument(
         "--accept-fewer", action="store_true", help="take a listing that has shrunk by too much for once"

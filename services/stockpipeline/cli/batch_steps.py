@@ -28,7 +28,7 @@ from stockpipeline.market.calendar import SessionCalendar, UnknownSession
 from stockpipeline.market.listing import BadListing, ShrunkenListing
 from stockpipeline.market.sessions import session_date, session_from_date, session_iso
 from stockpipeline.runtime.logs import configure
-from stockpipeline.sources.nasdaq import DIRECTORY_URL, SCREENER_URL, ListingPlaces
+from stockpipeline.sources.nasdaq import ListingPlaces
 from stockpipeline.store.deliveries import Deliveries
 from stockpipeline.store.errors import StoreError
 from stockpipeline.store.object_store import open_store
@@ -175,7 +175,7 @@ def _night(config: PipelineConfig, arguments: argparse.Namespace) -> steps.Night
 
 
 def _places(arguments: argparse.Namespace) -> ListingPlaces:
-    return ListingPlaces(arguments.listed or DIRECTORY_URL, arguments.screener or SCREENER_URL)
+    return ListingPlaces(arguments.listed, arguments.screener)
 
 
 def _say(step: str, report: Any, *, as_json: bool) -> None:

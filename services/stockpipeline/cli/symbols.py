@@ -8,11 +8,11 @@ from typing import NamedTuple, TextIO
 
 from stockpipeline.api import Collection, PipelineConfig
 from stockpipeline.market.listing import BadListing, ShrunkenListing, check_share
-from stockpipeline.sources.nasdaq import DIRECTORY_URL, SCREENER_URL, ListingPlaces, fetch_listing
+from stockpipeline.sources.nasdaq import ListingPlaces, fetch_listing
 
 
 class SymbolFiles(NamedTuple):
-    """Where the listing comes from; None: the network."""
+    """Where the listing comes from; None: where the pipeline says."""
 
     directory: Path | None
     screener: Path | None
@@ -21,7 +21,7 @@ class SymbolFiles(NamedTuple):
 
     def places(self) -> ListingPlaces:
         """Where to look."""
-        return ListingPlaces(str(self.directory or DIRECTORY_URL), str(self.screener or SCREENER_URL))
+        return ListingPlaces(*(None if path is None else str(path) for path in self[:2]))
 
 
 def symbols(config: PipelineConfig, files: SymbolFiles, *, accept_fewer: bool, out: TextIO) -> int:

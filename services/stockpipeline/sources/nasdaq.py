@@ -15,10 +15,10 @@ _MAX_BYTES = 64 << 20
 
 
 class ListingPlaces(NamedTuple):
-    """Where the two lists are: each a URL, or the path of a file."""
+    """Where the two lists are: each a URL, or the path of a file; None: where the collection says."""
 
-    directory: str = DIRECTORY_URL
-    screener: str = SCREENER_URL
+    directory: str | None = None
+    screener: str | None = None
 
 
 def fetch_listing(collection: Collection, places: ListingPlaces) -> list[Listed]:
@@ -28,8 +28,8 @@ def fetch_listing(collection: Collection, places: ListingPlaces) -> list[Listed]
         OSError: a list cannot be had.
         BadListing: it is not what it should be.
     """
-    directory = read_directory(_text(places.directory))
-    screener = read_screener(_text(places.screener))
+    directory = read_directory(_text(places.directory or collection.directory_url or DIRECTORY_URL))
+    screener = read_screener(_text(places.screener or collection.screener_url or SCREENER_URL))
     tiers = [(tier.name, float(tier.minimum_market_cap)) for tier in collection.tiers]
     return join(directory, screener, collection.minimum_market_cap, tiers)
 

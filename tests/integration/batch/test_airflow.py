@@ -79,10 +79,12 @@ def at() -> Iterator[Exchange]:
 
 def describe(airflow: Airflow, folder: Path, at: Exchange, name: str, redis: str) -> None:
     """Write the files of a pipeline whose services are this tree's."""
-    config = collecting(name, redis, at.yahoo.chart_url)
-    (folder / "pipeline.json").write_text(
-        json.dumps(config.model_dump(mode="json", by_alias=True, exclude_none=True))
+    config = collecting(name, redis, at.yahoo.chart_url).model_dump(
+        mode="json", by_alias=True, exclude_none=True
     )
+    places = {"directoryUrl": at.nasdaq.directory_url, "screenerUrl": at.nasdaq.screener_url}
+    config["spec"]["universe"]["collect"] |= places
+    (folder / "pipeline.json").write_text(json.dumps(config))
     batch = {
         "name": name,
         "exchange": "XNAS",
@@ -94,8 +96,6 @@ def describe(airflow: Airflow, folder: Path, at: Exchange, name: str, redis: str
         "lake": str(folder / "lake"),
         "store": f"file://{folder}/data/store/generations",
         "replica": str(folder / "replica"),
-        "listed": at.nasdaq.directory_url,
-        "screener": at.nasdaq.screener_url,
     }
     (airflow.batches / f"{name}.json").write_text(json.dumps(batch))
 

@@ -96,6 +96,7 @@ def test_what_only_the_operator_reads_does_not_change_what_services_read() -> No
         "suspend": True,
         "rollout": {"window": "OutsideSession"},
         "producer": {"env": [{"name": "A", "value": "1"}]},
+        "universe": {**SMALLEST["universe"], "collect": {}},
     }
     assert parse_document(resource(**ours)).to_json() == parse_document(resource()).to_json()
     assert parse_document(resource(bars={"interval": "5m"})).to_json() != parse_document(resource()).to_json()

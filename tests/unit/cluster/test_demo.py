@@ -24,7 +24,9 @@ def test_the_example_speaks_to_the_stand_ins_with_their_credentials() -> None:
     example = yaml.safe_load((REPO / demo.EXAMPLE).read_text())
     assert (example["metadata"]["namespace"], example["metadata"]["name"]) == demo.EXAMPLE_KEY
     kis, yahoo = (source[source["name"]] for source in example["spec"]["sources"])
+    listed = yaml.safe_load((REPO / demo.NIGHTLY).read_text())["spec"]["universe"]["collect"]
     urls = [kis["restUrl"], kis["websocketUrl"], yahoo["chartUrl"], yahoo["websocketUrl"]]
+    urls += [listed["directoryUrl"], listed["screenerUrl"]]
     assert {url.split("/")[2] for url in urls} == services
     (secret,) = (one for one in made if one["kind"] == "Secret")
     assert secret["metadata"]["name"] == kis["credentials"][0]["secretRef"]["name"]

@@ -16,7 +16,6 @@ SMALLEST: dict[str, Any] = {
 }
 RULE = {"name": "r", "side": "buy", "when": "close > 1"}
 ASKED: dict[str, dict[str, Any]] = {
-    "universe.collect": {"universe": {"collect": {}}},
     "rules for other than regular sessions": {"rules": [{**RULE, "sessions": ["pre", "post"]}]},
     "console": {"console": {}},
 }

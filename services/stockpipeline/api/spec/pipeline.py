@@ -130,13 +130,12 @@ class StockPipelineSpec(ApiModel):
             "sessions; delete the pipeline and make it anew",
         ),
         Check(
-            "!has(self.performance) || !has(self.performance.benchmark) || has(self.universe.collect) || "
+            "!has(self.performance) || !has(self.performance.benchmark) || "
             "self.performance.benchmark in self.universe.symbols",
             "performance.benchmark must be one of universe.symbols: its ticks are needed",
             lambda spec: (
                 spec.performance is None
                 or spec.performance.benchmark is None
-                or spec.universe.collect is not None
                 or spec.performance.benchmark in spec.universe.symbols
             ),
         ),

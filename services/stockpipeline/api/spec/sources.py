@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stockpipeline.api.base import ApiModel, Check, Matches
-from stockpipeline.api.spec.texts import HOST, Duration, SecretKey, SecretReference
+from stockpipeline.api.spec.texts import HOST, Duration, HttpUrl, SecretKey, SecretReference
 
 WebsocketUrl = Annotated[
     str,
@@ -15,14 +15,6 @@ WebsocketUrl = Annotated[
     Matches(
         rf"wss?://{HOST}(:[0-9]{{1,5}})?(/[^\s@]*)?",
         "a websocket's URL must be ws:// or wss://HOST:PORT/PATH, without a user or password",
-    ),
-]
-HttpUrl = Annotated[
-    str,
-    Field(min_length=1, max_length=512),
-    Matches(
-        rf"https?://{HOST}(:[0-9]{{1,5}})?(/[^\s@]*)?",
-        "a URL must be http:// or https://HOST:PORT/PATH, without a user or password",
     ),
 ]
 

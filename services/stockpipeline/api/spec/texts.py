@@ -19,6 +19,14 @@ Symbol = Annotated[
         "a symbol is 1 to 16 characters of A-Z, 0-9, '.' and '-', as the exchange writes it: BRK.B",
     ),
 ]
+HttpUrl = Annotated[
+    str,
+    Field(min_length=1, max_length=512),
+    Matches(
+        rf"https?://{HOST}(:[0-9]{{1,5}})?(/[^\s@]*)?",
+        "a URL must be http:// or https://HOST:PORT/PATH, without a user or password",
+    ),
+]
 Duration = Annotated[
     str,
     Field(min_length=2, max_length=10),

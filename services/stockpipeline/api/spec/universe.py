@@ -1,4 +1,4 @@
-"""Which symbols a pipeline follows: named one by one, or collected from an exchange's listing."""
+"""Which symbols a pipeline is about: named one by one, and for the batch what an exchange lists."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stockpipeline.api.base import ApiModel, Check, Matches, Unique
-from stockpipeline.api.spec.texts import Symbol
+from stockpipeline.api.spec.texts import HttpUrl, Symbol
 
 
 class Exchange(StrEnum):
@@ -48,7 +48,7 @@ class Collection(ApiModel):
     """Whose listing to collect: NASDAQ."""
 
     minimum_market_cap: Annotated[int, Field(ge=0)] = 0
-    """Smallest market capitalisation to follow, in US dollars. 0: all, also those whose size is not known."""
+    """Smallest market capitalisation to take, in US dollars. 0: all, also those whose size is not known."""
 
     minimum_share: Annotated[float, Field(ge=0, le=1)] = 0.9
     """A new listing with fewer symbols than this share of the last one is refused, and the last one kept."""
@@ -56,18 +56,25 @@ class Collection(ApiModel):
     tiers: Annotated[tuple[Tier, ...], Field(max_length=16), Unique("name")] = ()
     """Groups by market capitalisation."""
 
+    directory_url: HttpUrl | None = None
+    """URL of the list of what is traded, in place of NASDAQ's own nasdaqlisted.txt."""
+
+    screener_url: HttpUrl | None = None
+    """URL of the list with market capitalisations, in place of NASDAQ's own screener."""
+
 
 class Universe(ApiModel):
     """Which symbols the pipeline follows, and on which exchange."""
 
     symbols: Annotated[tuple[Symbol, ...], Field(max_length=5000), Unique()] = ()
-    """Symbols to follow, as the exchange writes them. Each may appear once."""
+    """Symbols to follow live, as the exchange writes them. Each may appear once."""
 
     exchange: Exchange = Exchange.XNAS
     """Market identifier code (ISO 10383) of the exchange; its calendar gives sessions, holidays and hours."""
 
     collect: Collection | None = None
-    """Follow what an exchange lists, beside the symbols that are named."""
+    """What an exchange lists, for the nightly batch: it works on these symbols beside the ones that are
+    named, which alone are followed live. Needs `batch`."""
 
     checks = (
         Check(
