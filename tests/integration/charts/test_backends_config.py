@@ -37,9 +37,21 @@ def test_prometheus_accepts_its_configuration_and_rules(tmp_path: Path) -> None:
     check("promtool", "check", "config", str(tmp_path / "prometheus.yml"))
 
 
-@pytest.mark.parametrize("url", [None, "http://hooks.example/alert?token=a&b=1"])
-def test_alertmanager_accepts_its_configuration(tmp_path: Path, url: str | None) -> None:
-    files = rendered_files("Secret", "alertmanager", {"alertmanager": {"webhookUrl": url}})
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"webhookUrl": "http://hooks.example/alert?token=a&b=1"},
+        {
+            "webhookUrl": "http://hooks.example",
+            "webhookToken": {"name": "hooks", "key": "token"},
+            "slackUrl": {"name": "hooks", "key": "slack"},
+        },
+    ],
+    ids=["nobody", "webhook", "with-secrets"],
+)
+def test_alertmanager_accepts_its_configuration(tmp_path: Path, told: dict[str, Any]) -> None:
+    files = rendered_files("Secret", "alertmanager", {"alertmanager": told})
     (tmp_path / "alertmanager.yml").write_text(files["alertmanager.yml"])
     check("amtool", "check-config", str(tmp_path / "alertmanager.yml"))
 

@@ -1,4 +1,4 @@
-"""An alert's whole way: metrics, Prometheus with the shipped rules, the chart's Alertmanager, a webhook."""
+"""An alert's way: metrics, Prometheus with the shipped rules, the chart's Alertmanager, webhook and Slack."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from tests.ports import free_port
 CHARTS = REPOSITORY / "charts"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 PATIENCE = 120.0
+SLACK = "http://127.0.0.1:{}/slack"
 
 
 @contextmanager
@@ -63,9 +64,20 @@ def server(name: str, folder: Path, port: int, *arguments: str) -> ServerProcess
     return ServerProcess(command, folder / f"{name}.log", ready)
 
 
-def alertmanager_settings(webhook: int) -> str:
-    """The chart's own, with this webhook; only its patience for more alerts of a group is shortened."""
-    values = {"alertmanager": {"webhookUrl": f"http://127.0.0.1:{webhook}/"}}
+def alertmanager_settings(webhook: int, secrets: Path) -> str:
+    """The chart's own, with this webhook, which is Slack's too; only its patience for more alerts of a group
+    is shortened, and what Kubernetes would mount is in a folder.
+    """
+    values = {
+        "alertmanager": {
+            "webhookUrl": f"http://127.0.0.1:{webhook}/webhook",
+            "webhookToken": {"name": "hooks", "key": "token"},
+            "slackUrl": {"name": "hooks", "key": "slack"},
+        }
+    }
+    for name, text in {"webhook-token/token": "t0ken", "slack-url/slack": SLACK.format(webhook)}.items():
+        (secrets / name).parent.mkdir()
+        (secrets / name).write_text(text)
     chart = Chart.load(CHARTS / "stockpipeline-backends")
     rendered = chart.render(values, name="backends", namespace="backends")
     for text in rendered.values():
@@ -73,7 +85,7 @@ def alertmanager_settings(webhook: int) -> str:
             if each and each["kind"] == "Secret" and each["metadata"]["name"] == "alertmanager":
                 settings: dict[str, Any] = yaml.safe_load(each["stringData"]["alertmanager.yml"])
                 settings["route"]["group_wait"] = settings["route"]["group_interval"] = "1s"
-                return json.dumps(settings)
+                return json.dumps(settings).replace("/run/", f"{secrets}/")
     raise AssertionError("the chart has no settings of Alertmanager")
 
 
@@ -109,6 +121,7 @@ def test_an_operator_without_a_leader_is_told_to_the_webhook_and_so_is_its_end(t
     operator = OperatorMetrics(registry)
     operator.leading.set(0)
     told: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    slack: SimpleQueue[dict[str, Any]] = SimpleQueue()
 
     class Metrics(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -121,7 +134,11 @@ def test_an_operator_without_a_leader_is_told_to_the_webhook_and_so_is_its_end(t
 
     class Webhook(Metrics):
         def do_POST(self) -> None:
-            told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/slack":
+                slack.put(message)
+            elif self.headers["Authorization"] == "Bearer t0ken":
+                told.put(message)
             self.send_response(200)
             self.end_headers()
 
@@ -129,7 +146,7 @@ def test_an_operator_without_a_leader_is_told_to_the_webhook_and_so_is_its_end(t
         target, webhook = stack.enter_context(serving(Metrics)), stack.enter_context(serving(Webhook))
         prometheus, alertmanager = free_port(), free_port()
         for name, text in {
-            "alertmanager.yml": alertmanager_settings(webhook),
+            "alertmanager.yml": alertmanager_settings(webhook, tmp_path),
             "rules.yml": impatient_rules(),
             "prometheus.yml": prometheus_settings(target, alertmanager),
         }.items():
@@ -149,6 +166,9 @@ def test_an_operator_without_a_leader_is_told_to_the_webhook_and_so_is_its_end(t
         assert "stockpipeline-system" in alert["annotations"]["description"]
         page = alert["annotations"]["runbook_url"]
         assert (REPOSITORY / page).exists()
+        (attached,) = slack.get(timeout=PATIENCE)["attachments"]
+        assert attached["title"] == "StockPipelineOperatorLeaderless: firing"
+        assert alert["annotations"]["description"] in attached["text"]
 
         operator.leading.set(1)
         next_alert(told, "StockPipelineOperatorLeaderless", "resolved")

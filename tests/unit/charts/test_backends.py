@@ -39,7 +39,11 @@ EVERYTHING = {
     "imagePullSecrets": [{"name": "registry"}],
     "kafka": {"storage": {"size": "10Gi", "storageClassName": "fast"}},
     "prometheus": {"nodePort": 30090, "discovery": "builtin"},
-    "alertmanager": {"webhookUrl": "http://hooks.example/alert?token=1"},
+    "alertmanager": {
+        "webhookUrl": "http://hooks.example/alert?token=1",
+        "webhookToken": {"name": "hooks", "key": "token"},
+        "slackUrl": {"name": "hooks", "key": "slack"},
+    },
     "networkPolicy": {"enabled": True},
     "airflow": {"enabled": True, "namespaces": ["desk"]},
 }
@@ -49,6 +53,7 @@ CHOICES: dict[str, list[Any]] = {
     "prometheus.nodePort": [None, 30090],
     "prometheus.discovery": ["sidecar", "builtin"],
     "alertmanager.webhookUrl": [None, "http://hooks.example/alert?token=1"],
+    "alertmanager.slackUrl": [None, {"name": "hooks", "key": "slack"}],
     "networkPolicy.enabled": [False, True],
 }
 
@@ -183,8 +188,9 @@ def test_claims_name_a_storage_class_only_where_one_is_chosen() -> None:
         ({"prometheus": {"nodePort": 9090}}, "/prometheus/nodePort"),
         ({"redis": {"maxmemory": "1gb"}}, "/redis"),
         ({"alertmanager": {"webhookUrl": "hooks.example"}}, "/alertmanager/webhookUrl"),
+        ({"alertmanager": {"slackUrl": "http://hooks.example"}}, "/alertmanager/slackUrl"),
     ],
-    ids=["heap", "port", "misspelt", "url"],
+    ids=["heap", "port", "misspelt", "url", "secret"],
 )
 def test_wrong_values_are_refused_with_their_place(values: dict[str, Any], where: str) -> None:
     with pytest.raises(HelmValuesError, match=where):
