@@ -1,12 +1,12 @@
-"""A session's results to the store: bars, actions, indicators, watchlist and problems, in one transaction.
+"""A session's results to the store: bars, actions, indicators, watchlist, problems, in one transaction.
 
 Bars are stored as traded and actions beside them, so that a dividend changes one row and not a symbol's whole
 past. Indicators are stored as they were known on their session; those of all sessions are in the lake.
 Loading twice, or a past session again, changes nothing that is already so.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from stockpipeline.api import Indicator
 from stockpipeline.batch.compute import indicators_schema, value_fields
 from stockpipeline.batch.lake import ACTIONS, BARS, KEY_FIELDS, PARTS, Lake, read_part
 from stockpipeline.batch.quality import Problem, quality_table
+from stockpipeline.batch.run_quality import runs_table
 from stockpipeline.batch.watchlist import Pick, watchlist_table
 from stockpipeline.indicators.engine import Plan
 from stockpipeline.market.sessions import session_date, session_iso
@@ -33,6 +34,8 @@ class Results:
 
     watchlist: tuple[Pick, ...] = ()
     problems: tuple[Problem, ...] = ()
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """How good the run was (run_quality)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Loaded:
     indicators: int
     watchlist: int
     quality: int
+    runs: int
 
 
 def load_store(
@@ -114,6 +118,7 @@ def rows_of(
         Rows("indicators", _long(values, plan), until, until),
         Rows("watchlist", watchlist_table(session, results.watchlist), until, until),
         Rows("quality", quality_table(results.problems)),
+        Rows("runs", runs_table(session, results.measures), until, until),
     ]
 
 

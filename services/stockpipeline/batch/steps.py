@@ -23,6 +23,7 @@ from stockpipeline.batch.merge import merge
 from stockpipeline.batch.night_folder import NightFolder
 from stockpipeline.batch.outcomes import Outcome, check_coverage
 from stockpipeline.batch.quality import problems_of, quality_table
+from stockpipeline.batch.run_quality import run_quality
 from stockpipeline.batch.scan import Scanner
 from stockpipeline.batch.watchlist import SCAN_RULES, batch_indicators, choose, picks_of, watchlist_table
 from stockpipeline.market.bars import BarSeries
@@ -161,15 +162,20 @@ def gate(night: Night) -> Covered:
         StepMissing: no symbols were collected.
         CoverageTooLow: too few symbols have a bar of the session; the message says which lack it and why.
     """
-    found = night.downloads.outcomes()
-    gone = known_gone(night.folder, night.session, GONE_DAYS)
-    outcomes = {
-        one.symbol: found.get(one.symbol, Outcome.DELISTED if one.symbol in gone else Outcome.ERROR)
-        for one in night.files.symbols()
-    }
+    outcomes = _outcomes(night)
     coverage = check_coverage(outcomes, night.terms.minimum_coverage)
     counts = Counter(str(outcome) for outcome in outcomes.values())
     return Covered(len(outcomes), dict(sorted(counts.items())), round(coverage, 6))
+
+
+def _outcomes(night: Night) -> dict[str, Outcome]:
+    """Return what became of each stock of the night; one that was never asked for is an error."""
+    found = night.downloads.outcomes()
+    gone = known_gone(night.folder, night.session, GONE_DAYS)
+    return {
+        one.symbol: found.get(one.symbol, Outcome.DELISTED if one.symbol in gone else Outcome.ERROR)
+        for one in night.files.symbols()
+    }
 
 
 @dataclass(frozen=True)
@@ -226,7 +232,7 @@ def load(night: Night, writer: Writer) -> Loaded:
     """Bring the night's results and the lake's bars to the store, in one transaction.
 
     Raises:
-        StepMissing: the session was not merged or not scanned.
+        StepMissing: the session was not collected, merged or scanned.
         BrokenPart: a file cannot be read; nothing is loaded.
     """
     return load_store(
@@ -249,7 +255,8 @@ def load_by_delivery(night: Night, deliveries: Deliveries, seconds: float) -> De
 
 
 def _results(night: Night) -> Results:
-    return Results(picks_of(night.files.watchlist()), problems_of(night.files.problems()))
+    picks, problems = picks_of(night.files.watchlist()), problems_of(night.files.problems())
+    return Results(picks, problems, run_quality(_outcomes(night), problems, len(picks)))
 
 
 def _oldest(night: Night) -> int:

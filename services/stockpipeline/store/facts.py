@@ -38,6 +38,7 @@ SUMS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "indicators": ("session", {"session": _LAST}),
     "watchlist": ("session", {"session": _LAST, "price": _PRICES}),
     "quality": ("session", {"session": _LAST}),
+    "runs": ("session", {"session": _LAST}),
     "signals": ("ts", {"ts": "max({column}::TIMESTAMP)", "price": _PRICES}),
     "performance": ("recorded_at", {"recorded_at": "max({column}::TIMESTAMP)"}),
 }

@@ -55,6 +55,11 @@ MIGRATIONS: tuple[Migration, ...] = (
             "ALTER TABLE watchlist ADD COLUMN reason VARCHAR",
         ),
     ),
+    Migration(
+        3,
+        "how good each session's run of the batch was",
+        ("CREATE TABLE runs (session DATE, measure VARCHAR, value DOUBLE)",),
+    ),
 )
 
 

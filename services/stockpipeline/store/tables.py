@@ -8,6 +8,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "indicators": ("session", "symbol", "name"),
     "watchlist": ("session", "symbol", "rule"),
     "quality": ("session", "symbol", "problem"),
+    "runs": ("session", "measure"),
 }
 """Tables of the batch, and what identifies a row of each; rows are stored in this order."""
 

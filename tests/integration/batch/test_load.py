@@ -59,7 +59,8 @@ def query(master: Path) -> Any:
 
 def results(lake: Lake, session: int) -> Results:
     picks = choose(Scanner(SCAN_INDICATORS, SCAN_RULES).scan_all(lake, session), 10)
-    return Results(tuple(picks), (Problem(session, "IBM", "zero-price", "open 0"),))
+    problems = (Problem(session, "IBM", "zero-price", "open 0"),)
+    return Results(tuple(picks), problems, {"symbols": 3.0, "coverage": 1.0})
 
 
 def test_loading_twice_is_once_and_a_correction_is_what_it_says(tmp_path: Path) -> None:
@@ -68,8 +69,8 @@ def test_loading_twice_is_once_and_a_correction_is_what_it_says(tmp_path: Path) 
     with Writer(master) as writer:
         found = results(lake, LAST)
         loaded = load_store(writer, lake, SCAN_INDICATORS, LAST, found, since=first)
-        assert loaded == Loaded(15, 1, 3 * VALUES, len(found.watchlist), 1)
-        nothing = Loaded(0, 0, 0, 0, 0)
+        assert loaded == Loaded(15, 1, 3 * VALUES, len(found.watchlist), 1, 2)
+        nothing = Loaded(0, 0, 0, 0, 0, 0)
         assert load_store(writer, lake, SCAN_INDICATORS, LAST, found, since=first) == nothing
         assert load_store(writer, lake, SCAN_INDICATORS, LAST, found) == nothing
         commit = writer.last_commit()
@@ -80,7 +81,7 @@ def test_loading_twice_is_once_and_a_correction_is_what_it_says(tmp_path: Path) 
         fewer = {**SERIES, "IBM": SERIES["IBM"][:-1]}
         corrected = make_lake(tmp_path / "lake", fewer)
         again = load_store(writer, corrected, SCAN_INDICATORS, LAST, Results())
-        assert again == Loaded(1, 0, VALUES, len(found.watchlist), 0)
+        assert again == Loaded(1, 0, VALUES, len(found.watchlist), 0, 2)
 
 
 def test_what_is_delivered_is_what_would_be_loaded(tmp_path: Path) -> None:

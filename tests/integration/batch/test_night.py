@@ -105,6 +105,8 @@ def test_nights_follow_each_other_and_again_is_the_same(batch: Batch, at: Exchan
         symbol: min(250, count) for symbol, count in bars.items()
     }
     assert batch.query("SELECT count(*) FROM bars WHERE session = '" + DAYS[-1] + "'") == [(12,)]
+    runs = batch.query("SELECT session::VARCHAR, value FROM runs WHERE measure = 'outcome ok' ORDER BY 1")
+    assert runs == [(day, 12.0) for day in DAYS[-3:]]
 
     # The last night again, and a past one: nothing changes anywhere.
     lake, store = batch.lake(), batch.query("SELECT * FROM meta.commits ORDER BY number")
