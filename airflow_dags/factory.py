@@ -18,6 +18,7 @@ from airflow.sdk import DAG, Asset, TriggerRule, dag, get_current_context, task
 from airflow_dags.pause import TAG
 from airflow_dags.pipeline import BatchPipeline
 from airflow_dags.record import RunRecord
+from airflow_dags.retries import ByCause
 from airflow_dags.runner import run_step
 from airflow_dags.timetable import AfterSession
 
@@ -57,7 +58,11 @@ def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
             return batch("collect")
 
         # A download that failed is no failure of the night: the gate looks at what is missing.
-        @task(map_index_template="{{ task.op_kwargs['number'] }}", on_failure_callback=None)
+        @task(
+            map_index_template="{{ task.op_kwargs['number'] }}",
+            on_failure_callback=None,
+            retries=max(pipeline.retries, pipeline.refused_retries),
+        )
         def download_ohlcv(number: int) -> dict[str, Any]:
             return batch("download", "--batch", str(number), "--batches", str(pipeline.batches))
 
@@ -165,6 +170,7 @@ def _usual(pipeline: BatchPipeline) -> dict[str, Any]:
         "retry_delay": timedelta(seconds=pipeline.retry_seconds),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(hours=1),
+        "retry_policy": ByCause(pipeline.retries, timedelta(seconds=pipeline.refused_seconds)),
     }
 
 

@@ -79,6 +79,12 @@ class BatchPipeline(Wire):
     retry_seconds: float = Field(ge=0, default=60)
     """Wait before the first retry of a step, doubled with each that follows, an hour at most."""
 
+    refused_retries: int = Field(ge=0, default=12)
+    """How often a download is tried again that a source has refused; what it has is kept each time."""
+
+    refused_seconds: float = Field(ge=0, default=600)
+    """How long a source is left alone that has refused."""
+
     command: tuple[str, ...] = ("stockpipeline",)
     """What runs the command line of the services, where steps are processes."""
 

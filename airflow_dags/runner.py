@@ -13,11 +13,12 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow_dags.job import Step, StepJob, last_report
 from airflow_dags.kube import Kube, KubeError
 from airflow_dags.pipeline import BatchPipeline, Pods
+from airflow_dags.retries import SomeFailed, SourceRefused
 
 _log = logging.getLogger(__name__)
 _PASSING = frozenset(
     (
-        "NotSettled",
+        "BadListing",
         "HistoryUnavailable",
         "NotLoaded",
         "OSError",
@@ -30,6 +31,7 @@ _PASSING = frozenset(
     )
 )
 """Errors that may be gone the next time; all others need somebody, or another step."""
+_OF_DOWNLOADS: dict[str, type[AirflowException]] = {"SourceRefuses": SourceRefused, "NotSettled": SomeFailed}
 
 
 def run_step(
@@ -40,7 +42,8 @@ def run_step(
     ``program`` is run in place of the command line of the services, where steps are processes.
 
     Raises:
-        AirflowException: it failed, and another try may help.
+        SourceRefused, SomeFailed: a download did not get all that it asked for.
+        AirflowException: it failed otherwise, and another try may help.
         AirflowFailException: it failed, and would fail again.
     """
     if pipeline.pods is not None:
@@ -53,8 +56,9 @@ def run_step(
         raise AirflowException(f"{what} … ended without a report; the log above says how")
     if ok:
         return report
-    error = AirflowException if report.get("error") in _PASSING else AirflowFailException
-    raise error(f"{report.get('error')}: {report.get('message')}")
+    name = str(report.get("error"))
+    error = _OF_DOWNLOADS.get(name, AirflowException if name in _PASSING else AirflowFailException)
+    raise error(f"{name}: {report.get('message')}")
 
 
 def _as_process(command: Sequence[str]) -> tuple[bool, dict[str, Any] | None]:

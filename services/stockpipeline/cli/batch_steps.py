@@ -18,7 +18,7 @@ from stockpipeline.batch.daily_sources import NoDailySource
 from stockpipeline.batch.lake import BrokenPart
 from stockpipeline.batch.night import Targets, run_night
 from stockpipeline.batch.night_folder import StepMissing
-from stockpipeline.batch.outcomes import CoverageTooLow
+from stockpipeline.batch.outcomes import CoverageTooLow, Outcome
 from stockpipeline.batch.redis_sync import EmptyHistory
 from stockpipeline.batch.replica_to_redis import EmptyStore, sync_replica
 from stockpipeline.batch.spark_job import TooSmall
@@ -59,7 +59,11 @@ EXPECTED = (
 
 
 class NotSettled(Exception):
-    """Some downloads were refused or failed; another run asks for them again."""
+    """Some downloads failed; another run asks for them again."""
+
+
+class SourceRefuses(NotSettled):
+    """Some downloads were refused: the source wants to be left alone for a while."""
 
 
 def run(name: str, config: PipelineConfig, arguments: argparse.Namespace) -> int:
@@ -91,7 +95,9 @@ def _download(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
     )
     if not report.settled:
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items())
-        raise NotSettled(f"of {report.symbols} symbols: {outcomes}; run it again to ask for these once more")
+        refused = report.outcomes.get(str(Outcome.RATE_LIMITED))
+        error = SourceRefuses if refused else NotSettled
+        raise error(f"of {report.symbols} symbols: {outcomes}; run it again to ask for these once more")
     yield "download", report
 
 

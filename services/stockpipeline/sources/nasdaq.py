@@ -1,6 +1,6 @@
 """NASDAQ's lists of what is traded there, from the network or from files."""
 
-import urllib.error
+import http.client
 import urllib.request
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +42,6 @@ def _text(place: str) -> str:
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
             data: bytes = response.read(_MAX_BYTES)
-    except urllib.error.URLError as error:
-        raise OSError(f"{place}: {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise OSError(f"{place}: {getattr(error, 'reason', None) or error!r}") from error
     return data.decode("utf-8", "replace")

@@ -91,6 +91,7 @@ def describe(airflow: Airflow, folder: Path, at: Exchange, name: str, redis: str
         "start": DAY,
         "batches": 2,
         "retries": 0,
+        "refusedRetries": 0,
         "command": [sys.executable, "-m", "stockpipeline.cli"],
         "config": str(folder / "pipeline.json"),
         "lake": str(folder / "lake"),
@@ -158,4 +159,16 @@ def test_runs_follow_the_sessions_of_the_exchange(airflow: Airflow) -> None:
         ["2024-11-29T14:30:00+00:00", "2024-11-29T18:00:00+00:00", "2024-11-29T20:00:00+00:00"],
         ["2024-12-02T14:30:00+00:00", "2024-12-02T21:00:00+00:00", "2024-12-02T23:00:00+00:00"],
         "2024-11-29T14:30:00+00:00",
+    ]
+
+
+def test_what_stopped_a_step_says_when_it_is_tried_again(airflow: Airflow) -> None:
+    lines = [json.loads(line) for line in airflow.script("airflow_retries.py") if line.startswith("[")]
+    assert lines == [
+        ["SourceRefused", 3, "retry", 600.0],
+        ["SourceRefused", 4, "retry", 600.0],
+        ["SomeFailed", 3, "default", None],
+        ["SomeFailed", 4, "fail", None],
+        ["AirflowException", 3, "default", None],
+        ["AirflowException", 4, "default", None],
     ]

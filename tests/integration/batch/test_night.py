@@ -154,12 +154,14 @@ def test_refusals_stop_the_night_until_they_pass(batch: Batch, at: Exchange) -> 
     assert batch.run("collect", day, *at.listing_words())[0] == 0
     at.yahoo.faults.chart_status = 429
     status, told = batch.run("download", day, "--wait", "0")
-    assert (status, told[0]["error"]) == (1, "NotSettled")
+    assert (status, told[0]["error"]) == (1, "SourceRefuses")
     assert "13 rate-limited" in told[0]["message"]
     assert sum(at.yahoo.asked[symbol] > 0 for symbol in (*SYMBOLS, DEAD)) == 5, "it gave up after five"
     status, told = batch.run("gate", day)
     assert (status, told[0]["error"]) == (1, "CoverageTooLow")
     assert "13 rate-limited (DEAD1, S00," in told[0]["message"]
+    at.yahoo.faults.chart_status = 500
+    assert batch.run("download", day, "--wait", "0")[1][0]["error"] == "NotSettled"
     at.yahoo.faults.chart_status = 0
     assert batch.run("download", day)[0] == 0
     assert batch.run("gate", day)[1][0]["coverage"] == 1.0
