@@ -1,4 +1,4 @@
-"""A cluster of the tests' own with Airflow and the stand-ins."""
+"""A cluster of the tests' own with Airflow, Spark and the stand-ins."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def deployment() -> Iterator[Deployment]:
         "CLUSTER_NAME": "stockpipeline-airflow",
         "SOURCE": "kis-demo",
         "AIRFLOW": "1",
+        "SPARK": "1",
     }
     with deployed(choices) as product:
         yield product

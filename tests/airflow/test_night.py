@@ -1,4 +1,4 @@
-"""A night in the cluster: scheduled by Airflow, done in pods, survived by kills, seen in the resource."""
+"""Nights in the cluster: scheduled by Airflow, done in pods, survived by kills, seen in the resource."""
 
 from __future__ import annotations
 
@@ -12,36 +12,55 @@ from cluster.deploy import BACKENDS_NAMESPACE as BACKENDS
 from cluster.settings import REPO
 from cluster.shell import wait_until
 from stockpipeline.market.exchange_hours import ExchangeHours
+from tests.airflow.killer import STEP, killing
 from tests.e2e.conftest import Deployment
 from tests.stand_ins.nasdaq import A_FEW
 
 # A task of Airflow takes seconds to begin, and there are a dozen; a busy machine is given its time.
 NIGHT_TIMEOUT = 1500.0
 APPEAR_TIMEOUT = 600.0
-STEP = "stockpipeline.dev/step"
+STOCKS = {stock.symbol for stock in A_FEW if not stock.etf and not stock.test}
+STEPS = {
+    "collect_symbols", "download_ohlcv", "coverage_gate", "merge_downloads", "compute_indicators",
+    "scan_watchlist", "load_store", "pull_replica", "sync_redis",
+}  # fmt: skip
 
 
-def night() -> dict[str, Any]:
+def night(name: str) -> dict[str, Any]:
     """The example, under another name, with the last session that is over as its first."""
     found: dict[str, Any] = yaml.safe_load((REPO / "examples" / "nightly.yaml").read_text())
-    found["metadata"]["name"] = "night"
+    found["metadata"]["name"] = name
     session = ExchangeHours.of("XNAS").last_close(datetime.now(UTC)).date()
     found["spec"]["batch"]["schedule"] = {"afterClose": "1s", "start": session.isoformat()}
     return found
 
 
-def pods(deployment: Deployment, step: str) -> list[dict[str, Any]]:
-    selector = f"{STEP}={step},stockpipeline.dev/pipeline=night"
-    found: list[dict[str, Any]] = deployment.get("pods", "--selector", selector)["items"]
+def await_success(deployment: Deployment, name: str) -> str:
+    """Wait for BatchSucceeded, return what it says; a run that has failed for good is not waited for."""
+
+    def condition() -> dict[str, Any]:
+        return deployment.condition("default", name, "BatchSucceeded") or {"status": "", "message": ""}
+
+    wait_until(lambda: condition()["status"] in ("True", "False"), NIGHT_TIMEOUT, f"the night {name} ends")
+    assert condition()["status"] == "True", condition()["message"]
+    return str(condition()["message"])
+
+
+def jobs(deployment: Deployment, name: str) -> list[dict[str, Any]]:
+    """The Jobs of a pipeline's steps."""
+    found: list[dict[str, Any]] = deployment.get(
+        "jobs", "--selector", f"{STEP},stockpipeline.dev/pipeline={name}"
+    )["items"]
     return found
 
 
-def running(deployment: Deployment, step: str) -> str | None:
-    """The pod of a step that runs just now."""
-    for pod in pods(deployment, step):
-        if pod["status"]["phase"] == "Running":
-            return str(pod["metadata"]["name"])
-    return None
+def histories(deployment: Deployment, name: str) -> set[str]:
+    return set(redis(deployment, "hkeys", f"default.{name}:history-digests"))
+
+
+def redis(deployment: Deployment, *words: str) -> list[str]:
+    asked = ("exec", "--namespace", BACKENDS, "redis-0", "--container", "redis", "--", "redis-cli", *words)
+    return deployment.kubectl(*asked).split()
 
 
 def paused(deployment: Deployment) -> dict[str, bool]:
@@ -54,49 +73,50 @@ def paused(deployment: Deployment) -> dict[str, bool]:
     return dict(json.loads(deployment.kubectl(*words, program)))
 
 
-def succeeded(deployment: Deployment) -> dict[str, Any]:
-    return deployment.condition("default", "night", "BatchSucceeded") or {"status": "", "message": ""}
-
-
-def redis(deployment: Deployment, *words: str) -> list[str]:
-    asked = ("exec", "--namespace", BACKENDS, "redis-0", "--container", "redis", "--", "redis-cli", *words)
-    return deployment.kubectl(*asked).split()
-
-
-def test_a_night_goes_from_yahoo_to_redis_over_a_killed_pod(deployment: Deployment) -> None:
-    example = night()
-    deployment.apply(example)
+def test_a_night_goes_from_nasdaq_to_redis_though_a_pod_of_every_step_is_killed(
+    deployment: Deployment,
+) -> None:
+    example = night("night")
     session = example["spec"]["batch"]["schedule"]["start"]
+    with killing(deployment, "night") as killed:
+        deployment.apply(example)
+        message = await_success(deployment, "night")
+    assert f"session {session} is in the store and in Redis" in message
+    done = jobs(deployment, "night")
+    assert {job["metadata"]["labels"][STEP] for job in done} == STEPS
+    assert killed == {job["metadata"]["name"] for job in done}
+    for job in done:
+        assert job["status"]["succeeded"] == 1
+        assert job["status"]["failed"] >= 1, f"{job['metadata']['name']}: its first pod was killed"
+        pod = job["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
 
-    def killed() -> bool:
-        name = running(deployment, "merge_downloads")
-        if name is None:
-            return False
-        deployment.kubectl("delete", "pod", name, "--grace-period=0", "--force")
-        return True
-
-    wait_until(killed, NIGHT_TIMEOUT, "the pod of a step runs, and is killed")
-    wait_until(
-        lambda: succeeded(deployment)["status"] == "True",
-        NIGHT_TIMEOUT,
-        "BatchSucceeded is True (see `kubectl describe stockpipeline night`)",
-    )
-    assert f"session {session} is in the store and in Redis" in succeeded(deployment)["message"]
-    symbols = set(redis(deployment, "hkeys", "default.night:history-digests"))
-    assert symbols == {stock.symbol for stock in A_FEW if not stock.etf and not stock.test}
-    assert symbols > set(example["spec"]["universe"]["symbols"]), "more than is followed live"
+    assert histories(deployment, "night") == STOCKS
+    assert STOCKS > set(example["spec"]["universe"]["symbols"]), "more than is followed live"
     assert redis(deployment, "get", "default.night:history-generation") == ["1"]
-    for pod in pods(deployment, "sync_redis"):
-        assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
     logs = deployment.kubectl("logs", "deployment/night-detector", "--tail=-1")
     assert "histories have changed" in logs, "the detector has warmed up from what the night brought"
+
+
+def test_a_night_with_the_engine_spark_computes_in_its_pods(deployment: Deployment) -> None:
+    example = night("sparked")
+    example["spec"]["batch"] |= {"engine": "Spark", "spark": {"executor": {"instances": 1}}}
+    deployment.apply(example)
+    await_success(deployment, "sparked")
+    selector = "app.kubernetes.io/component=spark-driver,stockpipeline.dev/pipeline=sparked"
+    (job,) = deployment.get("jobs", "--selector", selector)["items"]
+    assert job["status"]["succeeded"] == 1
+    (step,) = (one for one in jobs(deployment, "sparked") if "compute" in one["metadata"]["labels"][STEP])
+    report = deployment.kubectl("logs", f"job/{step['metadata']['name']}").splitlines()[-1]
+    assert json.loads(report)["job"] == job["metadata"]["name"]
+    assert histories(deployment, "sparked") == STOCKS
 
 
 def test_a_suspended_pipeline_has_its_dags_paused_and_one_that_is_gone_has_none(
     deployment: Deployment,
 ) -> None:
-    example = night()
-    example["metadata"]["name"] = "brief"
+    example = night("brief")
     example["spec"]["suspend"] = True
     deployment.apply(example)
     names = ("brief_daily_pipeline", "brief_watchlist_sync")
