@@ -25,8 +25,6 @@ _HEAP_SHARE, _LEAST_HEAP_MIB, _LEAST_REST_MIB = 0.5, 512, 256
 _REQUESTED_CPU = 0.25
 """Share of its cores that is set aside for an executor: a night's work may use what others leave idle."""
 _EVENTS = "spark-events"
-# Python computes; of Java, what matters is how soon it is up.
-_JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 
 
 class TooSmall(ValueError):
@@ -98,8 +96,7 @@ def labels(request: SparkRequest, component: str) -> dict[str, str]:
 
 def spark_settings(request: SparkRequest) -> dict[str, str]:
     """Return Spark's properties; `$(POD_NAME)` and `$(POD_IP)` are the driver's."""
-    driver, executor = request.terms.spark.driver, request.terms.spark.executor
-    driver_heap, _ = _memory("driver", driver)
+    executor = request.terms.spark.executor
     executor_heap, executor_rest = _memory("executor", executor)
     lake = "spark.kubernetes.executor.volumes.persistentVolumeClaim.lake"
     settings = {
@@ -113,14 +110,13 @@ def spark_settings(request: SparkRequest) -> dict[str, str]:
         "spark.driver.host": "$(POD_IP)",
         "spark.driver.bindAddress": "$(POD_IP)",
         "spark.driver.port": str(DRIVER_PORT),
-        "spark.driver.memory": f"{driver_heap}m",
-        "spark.driver.extraJavaOptions": _JAVA,
         "spark.blockManager.port": str(BLOCK_PORT),
         "spark.ui.port": str(UI_PORT),
         "spark.executor.instances": str(executor.instances),
+        # The first executor begins while others start.
+        "spark.scheduler.minRegisteredResourcesRatio": "0",
         "spark.executor.cores": str(executor.cores),
         "spark.executor.memory": f"{executor_heap}m",
-        "spark.executor.extraJavaOptions": _JAVA,
         "spark.executor.memoryOverhead": f"{executor_rest}m",
         "spark.kubernetes.executor.request.cores": f"{round(1000 * _REQUESTED_CPU * executor.cores)}m",
         "spark.kubernetes.executor.limit.cores": str(executor.cores),
@@ -178,6 +174,7 @@ def _driver_pod(request: SparkRequest) -> Object:
         "env": [
             _field("POD_NAME", "metadata.name"),
             _field("POD_IP", "status.podIP"),
+            {"name": "SPARK_DRIVER_MEMORY", "value": f"{_memory('driver', size)[0]}m"},
             {"name": "EXECUTOR_TEMPLATE", "value": json.dumps(executor_template(request))},
         ],
         "ports": [{"name": "ui", "containerPort": UI_PORT}],

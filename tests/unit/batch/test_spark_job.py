@@ -31,6 +31,11 @@ def driver(job: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
+def variable(job: dict[str, Any], name: str) -> str:
+    (found,) = (one["value"] for one in driver(job)["env"] if one["name"] == name)
+    return str(found)
+
+
 def test_the_same_request_has_the_same_name_and_any_other_has_another() -> None:
     others = [
         request(pipeline="other"),
@@ -86,7 +91,7 @@ def test_objects_are_valid_and_keep_to_the_restricted_profile(asked: Any) -> Non
             "capabilities": {"drop": ["ALL"]},
         }
     assert template["spec"]["automountServiceAccountToken"] is False
-    assert json.loads(driver(job)["env"][2]["value"]) == template
+    assert json.loads(variable(job, "EXECUTOR_TEMPLATE")) == template
 
 
 def test_the_job_goes_with_its_owner_and_executors_with_their_driver() -> None:
@@ -113,9 +118,10 @@ def test_pods_have_the_sizes_of_the_spec() -> None:
     asked = request(terms=SCHEDULED)
     settings = spark_settings(asked)
     assert (settings["spark.executor.instances"], settings["spark.executor.cores"]) == ("3", "4")
-    for role, whole in (("driver", "2Gi"), ("executor", "8Gi")):
-        heap = int(settings[f"spark.{role}.memory"].removesuffix("m"))
-        assert heap == quantity(whole) / 2**20 / 2
+    # The driver's Java is started by its pod, that of executors by Spark.
+    heaps = (variable(spark_job(asked, None), "SPARK_DRIVER_MEMORY"), settings["spark.executor.memory"])
+    for heap, whole in zip(heaps, ("2Gi", "8Gi"), strict=True):
+        assert int(heap.removesuffix("m")) == quantity(whole) / 2**20 / 2
     heap, rest = settings["spark.executor.memory"], settings["spark.executor.memoryOverhead"]
     assert sum(int(text.removesuffix("m")) for text in (heap, rest)) == 8192
     assert driver(spark_job(asked, None))["resources"]["limits"] == {"cpu": "1", "memory": "2Gi"}
