@@ -82,9 +82,7 @@ class Collected:
     gone: int
 
 
-def collect(
-    night: Night, places: ListingPlaces, *, anew: bool = False, accept_fewer: bool = False
-) -> Collected:
+def collect(night: Night, places: ListingPlaces, *, accept_fewer: bool = False) -> Collected:
     """Write down which symbols the night is about, unless that was done.
 
     Raises:
@@ -92,7 +90,7 @@ def collect(
         ShrunkenListing: it has far fewer symbols than that of the night before.
     """
     before = night.files.symbols_before()
-    if anew or not night.files.collected():
+    if not night.files.collected():
         night.files.write_symbols(_listed(night, places, len(before) if not accept_fewer else 0))
     symbols = {one.symbol for one in night.files.symbols()}
     return Collected(len(symbols), len({one.symbol for one in before} - symbols))
