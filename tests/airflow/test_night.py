@@ -82,6 +82,8 @@ def test_a_night_goes_from_nasdaq_to_redis_though_a_pod_of_every_step_is_killed(
     deployment: Deployment,
 ) -> None:
     example = night("night")
+    # The shortest step takes ten seconds then, and none is over before it is killed.
+    example["spec"]["batch"]["resources"] = {"requests": {"cpu": "50m"}, "limits": {"cpu": "250m"}}
     session = example["spec"]["batch"]["schedule"]["start"]
     with killing(deployment, "night") as killed:
         deployment.apply(example)
@@ -92,7 +94,7 @@ def test_a_night_goes_from_nasdaq_to_redis_though_a_pod_of_every_step_is_killed(
     assert killed == {job["metadata"]["name"] for job in done}
     for job in done:
         assert job["status"]["succeeded"] == 1
-        assert job["status"]["failed"] >= 1, f"{job['metadata']['name']}: its first pod was killed"
+        assert job["status"].get("failed", 0) >= 1, f"{job['metadata']['labels'][STEP]} was not killed"
         pod = job["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["automountServiceAccountToken"] is False
