@@ -30,8 +30,8 @@ _REASON = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 class Runs:
     """What is known of a pipeline's runs."""
 
-    since: datetime.date
-    """The day on which the batch was added."""
+    since: datetime.datetime
+    """When the batch was added."""
     last: Mapping[str, Any] | None = None
     running: Mapping[str, Any] | None = None
     newest: datetime.date | None = None
@@ -41,7 +41,7 @@ class Runs:
         """Read them from the ConfigMap; what cannot be read is not known."""
         data = found.get("data") or {}
         return cls(
-            datetime.datetime.fromisoformat(found["metadata"]["creationTimestamp"]).date(),
+            datetime.datetime.fromisoformat(found["metadata"]["creationTimestamp"]),
             _entry(data, "last"),
             _entry(data, "running"),
             _date(data.get("newest", "")),
@@ -102,12 +102,14 @@ def judge(spec: StockPipelineSpec, runs: Runs, now: datetime.datetime) -> Findin
 
 def _first(spec: StockPipelineSpec, runs: Runs) -> datetime.date:
     assert spec.batch is not None
-    return spec.batch.schedule.start or runs.since
+    return spec.batch.schedule.start or runs.since.date()
 
 
 def _overdue(spec: StockPipelineSpec, runs: Runs, now: datetime.datetime) -> datetime.date | None:
     """The newest session that should be done for long and is not; None where there is none."""
     assert spec.batch is not None
+    if now < runs.since + _PATIENCE:  # sessions before are made up for; that takes its time, too
+        return None
     wait = duration(spec.batch.schedule.after_close) + _PATIENCE
     try:
         newest = ExchangeHours.of(spec.universe.exchange.value).last_close(now - wait).date()

@@ -13,6 +13,7 @@ from stockpipeline_operator.reconcile.batch_succeeded import Runs, judge
 
 # A Friday; the exchange closes at 21:00.
 FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
+ADDED = datetime(2026, 11, 20, 18, tzinfo=UTC)
 DONE = {"run": "a", "session": "2026-11-20", "ok": True, "at": "2026-11-20T23:09:00+00:00"}
 FAILED = {
     "run": "a",
@@ -45,21 +46,23 @@ def at(day: int, hour: int) -> datetime:
 @pytest.mark.parametrize(
     ("runs", "now", "holds", "reason"),
     [
-        (Runs(FRIDAY), at(20, 22), None, "NotRunYet"),
-        (Runs(FRIDAY, running=RUNNING), at(20, 23), None, "Running"),
-        (Runs(FRIDAY, DONE, newest=FRIDAY), at(21, 12), True, "Succeeded"),
-        (Runs(FRIDAY, FAILED), at(20, 23), False, "CoverageTooLow"),
+        (Runs(ADDED), at(20, 22), None, "NotRunYet"),
+        (Runs(ADDED, running=RUNNING), at(20, 23), None, "Running"),
+        (Runs(ADDED, DONE, newest=FRIDAY), at(21, 12), True, "Succeeded"),
+        (Runs(ADDED, FAILED), at(20, 23), False, "CoverageTooLow"),
         # A run that goes on says nothing about the one before it.
-        (Runs(FRIDAY, DONE, RUNNING, FRIDAY), at(23, 23), True, "Succeeded"),
-        (Runs(FRIDAY, DONE, newest=FRIDAY), at(24, 1), True, "Succeeded"),
+        (Runs(ADDED, DONE, RUNNING, FRIDAY), at(23, 23), True, "Succeeded"),
+        (Runs(ADDED, DONE, newest=FRIDAY), at(24, 1), True, "Succeeded"),
         # Two hours after the close it should begin, and three hours later be over.
-        (Runs(FRIDAY, DONE, newest=FRIDAY), at(24, 3), False, "Late"),
-        (Runs(FRIDAY, DONE, RUNNING, FRIDAY), at(24, 3), False, "Late"),
-        (Runs(FRIDAY), at(21, 3), False, "Late"),
+        (Runs(ADDED, DONE, newest=FRIDAY), at(24, 3), False, "Late"),
+        (Runs(ADDED, DONE, RUNNING, FRIDAY), at(24, 3), False, "Late"),
+        (Runs(ADDED), at(21, 3), False, "Late"),
+        # It was added a moment ago, for a session that is over for long.
+        (Runs(at(21, 2), running=RUNNING), at(21, 3), None, "Running"),
         # The first session is Monday's.
-        (Runs(date(2026, 11, 21)), at(22, 12), None, "NotRunYet"),
+        (Runs(at(21, 0)), at(22, 12), None, "NotRunYet"),
         # A session of the past was run by hand.
-        (Runs(FRIDAY, {**DONE, "session": "2026-03-02"}, newest=MONDAY), at(24, 3), True, "Succeeded"),
+        (Runs(ADDED, {**DONE, "session": "2026-03-02"}, newest=MONDAY), at(24, 3), True, "Succeeded"),
     ],
 )
 def test_runs_are_judged(runs: Runs, now: datetime, holds: bool | None, reason: str) -> None:
@@ -68,22 +71,22 @@ def test_runs_are_judged(runs: Runs, now: datetime, holds: bool | None, reason: 
 
 
 def test_a_failure_says_which_task_and_why() -> None:
-    found = judge(spec(), Runs(FRIDAY, FAILED), at(20, 23))
+    found = judge(spec(), Runs(ADDED, FAILED), at(20, 23))
     assert "session 2026-11-20: coverage_gate: 90 of 100 symbols have a bar" in found.message
 
 
 def test_what_is_no_word_is_no_reason() -> None:
-    found = judge(spec(), Runs(FRIDAY, {**FAILED, "error": "the Kubernetes API"}), at(20, 23))
+    found = judge(spec(), Runs(ADDED, {**FAILED, "error": "the Kubernetes API"}), at(20, 23))
     assert found.reason == "Failed"
 
 
 def test_a_suspended_pipeline_is_not_late() -> None:
     suspended = spec().model_copy(update={"suspend": True})
-    assert judge(suspended, Runs(FRIDAY), at(24, 12)).reason == "NotRunYet"
+    assert judge(suspended, Runs(ADDED), at(24, 12)).reason == "NotRunYet"
 
 
 def test_the_wish_for_the_first_session_counts() -> None:
-    found = judge(spec(schedule={"start": "2026-11-20"}), Runs(date(2026, 11, 23)), at(21, 3))
+    found = judge(spec(schedule={"start": "2026-11-20"}), Runs(at(23, 0)), at(24, 1))
     assert found.reason == "Late"
 
 
@@ -94,10 +97,10 @@ def test_the_record_is_read_as_airflow_writes_it() -> None:
             "data": {"last": json.dumps(DONE), "running": json.dumps(RUNNING), "newest": "2026-11-20"},
         }
     )
-    assert found == Runs(FRIDAY, DONE, RUNNING, FRIDAY)
+    assert found == Runs(ADDED, DONE, RUNNING, FRIDAY)
 
 
 @pytest.mark.parametrize("data", [None, {}, {"last": "{", "running": "[]", "newest": "soon"}])
 def test_what_cannot_be_read_is_not_known(data: dict[str, str] | None) -> None:
     found = Runs.of({"metadata": {"creationTimestamp": "2026-11-20T18:00:00Z"}, "data": data})
-    assert found == Runs(FRIDAY)
+    assert found == Runs(ADDED)
