@@ -55,6 +55,9 @@ def short_lived_settings(bootstrap_servers: str, client_id: str) -> dict[str, An
         "log_level": 0,
         # A broker that restarts is found again within this time.
         "reconnect.backoff.max.ms": 1000,
+        # When no broker answers, librdkafka 2.16 forgets all of them, begins anew with the bootstrap servers,
+        # and may end up with none to connect to: some clients never came back after a broker was replaced.
+        "metadata.recovery.strategy": "none",
     }
 
 
