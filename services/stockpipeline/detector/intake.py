@@ -24,6 +24,11 @@ from stockpipeline.signals.signal import Signal
 
 _log = structlog.get_logger()
 WRONG_PARTITION = "wrong-partition"
+_REFUSALS = (
+    *MalformedReason,
+    *(outcome for outcome in Outcome if not outcome.accepted),
+    WRONG_PARTITION,
+)
 MAX_AHEAD_MS = 86_400_000
 """How much later than its arrival in Kafka a tick may claim to be: a wrong clock or time zone, not a wrong
 unit. The arrival does not change when a tick is read again, so neither does the answer."""
@@ -77,6 +82,9 @@ class Intake:
         self._metrics = metrics
         self._partition: int | None = None
         self._latest = 0
+        for reason in _REFUSALS:
+            # A counter that begins with its first refusal shows no increase: the alert would miss that one.
+            metrics.refused(reason, 0)
 
     def take(self, messages: list[Message]) -> set[str]:
         """Take messages in, in order; return the symbols whose state changed.

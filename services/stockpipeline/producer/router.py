@@ -55,6 +55,8 @@ class Router:
         """Exchange time of the newest tick that was sent."""
         self.sent: Counter[str] = Counter()
         """Ticks handed to Kafka's client, by source; whoever reads it may clear it."""
+        for source in chain.names:
+            metrics.expect(source)
 
     def tick(self, tick: Tick) -> None:
         """Send a tick, if the chain lets it pass."""

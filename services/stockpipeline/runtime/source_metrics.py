@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from stockpipeline.market.ticks import MalformedReason
+
 # From the exchange's event over the provider to Kafka's queue; event times often are whole seconds.
 _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -88,6 +90,11 @@ class SourceMetrics:
             ["pipeline", "source", "reason"],
             registry=registry,
         )
+
+    def expect(self, source: str) -> None:
+        """Have a source's dead letters from 0 on: a counter that begins with the first shows no increase."""
+        for reason in MalformedReason:
+            self._dead_letters.labels(self._pipeline, source, reason)
 
     def latency(self, source: str, latency_seconds: float) -> None:
         """Note how long after its event a tick went to Kafka's client."""

@@ -52,8 +52,11 @@ class StoreMetrics:
             ["pipeline", "table"],
             registry=registry,
         )
+        # A counter that begins with its first refusal shows no increase: the alert would miss that one.
         for result in ("loaded", "refused"):
             self._deliveries.labels(pipeline, result)
+        for topic in ("signals", "performance"):
+            self._refused.labels(pipeline, topic)
 
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"stockpipeline_store_{name}", text, ["pipeline"], registry=registry).labels(

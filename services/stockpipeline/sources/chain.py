@@ -99,6 +99,11 @@ class Chain:
         self.switches: Counter[str] = Counter()
         """Symbols that went over to a source; whoever reads it may clear it."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sources' names, in their order."""
+        return tuple(source.name for source in self._sources)
+
     def offer(self, tick: Tick, now_ms: int) -> bool:
         """Take a source's tick; return whether to send it."""
         index = self._index[tick.source]

@@ -7,10 +7,10 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message
 from prometheus_client import CollectorRegistry
 
 from stockpipeline.adapters.kafka_client import KafkaFatal
-from stockpipeline.detector.intake import Intake
+from stockpipeline.detector.intake import WRONG_PARTITION, Intake
 from stockpipeline.market.action_record import encode_action
 from stockpipeline.market.corporate_actions import CorporateAction, Rescaling, rescaling
-from stockpipeline.market.ticks import Tick
+from stockpipeline.market.ticks import MalformedReason, Tick
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.detector import Outcome, TickResult
 from stockpipeline.signals.signal import Signal
@@ -99,6 +99,19 @@ def tick(
     timestamp = (TIMESTAMP_LOG_APPEND_TIME, arrived)
     value = json.dumps(fields).encode()
     return Message("ticks", partition, 7, symbol.encode(), value, timestamp=timestamp)
+
+
+def test_every_refusal_is_counted_from_zero_on() -> None:
+    parts = Parts()
+    for reason in (
+        *MalformedReason,
+        Outcome.LATE,
+        Outcome.DUPLICATE,
+        Outcome.UNKNOWN_SYMBOL,
+        WRONG_PARTITION,
+    ):
+        assert parts.refused(reason) == 0
+    assert parts.refused(Outcome.ACCEPTED) is None
 
 
 def test_accepted_ticks_change_their_symbol_and_give_signals() -> None:
