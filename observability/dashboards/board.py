@@ -32,6 +32,8 @@ class Query:
 
     expr: str
     legend: str = NAME
+    exemplars: bool = False
+    """Whether single cases that the metric has, such as ids of signals, are shown beside it."""
 
     @property
     def promql(self) -> str:

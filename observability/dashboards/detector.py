@@ -47,9 +47,10 @@ BOARD = Board(
                 ),
                 Panel(
                     "Tick to signal",
-                    "From a tick's arrival in Kafka until its signal can be read. 99 % within 1 s are promised.",
+                    "From a tick's arrival in Kafka until its signal can be read. 99 % within 1 s are promised. "
+                    "Where Prometheus keeps exemplars, single signals are marked, with their ids.",
                     "s",
-                    quantiles("stockpipeline_detector_tick_to_signal_seconds"),
+                    quantiles("stockpipeline_detector_tick_to_signal_seconds", exemplars=True),
                     limits=(0.5, 1),
                 ),
                 Panel(

@@ -163,6 +163,8 @@ def _targets(builder: Any, panel: Panel, *, instant: bool = False, form: Any = N
             .ref_id(letter)
         )
         target = target.instant() if instant else target.range()
+        if query.exemplars:
+            target = target.exemplar(True)
         builder = builder.with_target(target.format(form) if form is not None else target)
     return builder
 

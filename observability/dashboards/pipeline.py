@@ -3,7 +3,7 @@
 from observability.dashboards.board import NAME, Board, Panel, Query, Row
 
 
-def quantiles(metric: str, by: str = "", *, legend: str = NAME) -> tuple[Query, ...]:
+def quantiles(metric: str, by: str = "", *, legend: str = NAME, exemplars: bool = False) -> tuple[Query, ...]:
     """Return the median and two tails of a histogram, by pipeline and what else is asked for."""
     labels = f"$by, {by}" if by else "$by"
     return tuple(
@@ -11,6 +11,7 @@ def quantiles(metric: str, by: str = "", *, legend: str = NAME) -> tuple[Query, 
             f"histogram_quantile({quantile}, sum by ({labels}, le) "
             f"(rate({metric}_bucket{{$pipelines}}[$__rate_interval])))",
             f"{legend} p{round(quantile * 100)}",
+            exemplars=exemplars and quantile == 0.99,  # the same for all three
         )
         for quantile in (0.5, 0.95, 0.99)
     )

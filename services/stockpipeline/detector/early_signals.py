@@ -96,8 +96,7 @@ class EarlySignals:
         arrived_ms = tick.timestamp()[1]
 
         def delivered() -> None:
-            self._metrics.signal(signal.rule, signal.side)
-            self._metrics.tick_to_signal.observe(max(0.0, time.time() - arrived_ms / 1000))
+            self._metrics.signal(signal.id, signal.rule, signal.side, time.time() - arrived_ms / 1000)
 
         self._early.send(
             self._signals_topic, encode_signal(signal), signal.symbol, self._keep_waiting, delivered=delivered

@@ -106,8 +106,7 @@ class Transaction:
         self._state.committed()
         now = time.time()
         for signal, arrived_ms in self._signals:
-            self._metrics.signal(signal.rule, signal.side)
-            self._metrics.tick_to_signal.observe(max(0.0, now - arrived_ms / 1000))
+            self._metrics.signal(signal.id, signal.rule, signal.side, now - arrived_ms / 1000)
         self._signals = []
         self._schedule.closed()
 

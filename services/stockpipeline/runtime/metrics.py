@@ -119,7 +119,7 @@ class DetectorMetrics:
             ["pipeline", "state"],
             registry=registry,
         )
-        self.tick_to_signal = Histogram(
+        self._tick_to_signal = Histogram(
             "stockpipeline_detector_tick_to_signal_seconds",
             "From the tick's arrival in Kafka to the commit that makes its signal visible",
             ["pipeline"],
@@ -168,9 +168,13 @@ class DetectorMetrics:
         """Count ticks that changed nothing; `reason` is one of a fixed set of short names."""
         self._refused.labels(self._pipeline, reason).inc(count)
 
-    def signal(self, rule: str, side: str) -> None:
-        """Count a signal of a committed transaction."""
+    def signal(self, identity: str, rule: str, side: str, seconds: float) -> None:
+        """Count a signal that can be read, and how long it took since its tick came to Kafka.
+
+        Its id is the exemplar of the histogram's bucket: from a slow one on a dashboard to the signal itself.
+        """
         self._signals.labels(self._pipeline, rule, side).inc()
+        self._tick_to_signal.observe(max(0.0, seconds), {"signal_id": identity})
 
     def symbols(self, state: str, count: int) -> None:
         """Set the number of symbols in a state."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from unittest.mock import MagicMock, Mock, call
+from unittest.mock import ANY, MagicMock, Mock, call
 
 import pytest
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
@@ -64,7 +64,7 @@ def test_a_signal_is_sent_before_any_commit_and_counted_when_kafka_has_it(parts:
     parts.kafka.producer.begin.assert_not_called()
     parts.metrics.signal.assert_not_called()
     parts.kafka.early.send.call_args.kwargs["delivered"]()
-    parts.metrics.signal.assert_called_once_with("rule", "buy")
+    parts.metrics.signal.assert_called_once_with(SIGNAL.id, "rule", "buy", ANY)
 
 
 def test_a_commit_waits_for_the_signals_and_lets_ticks_be_taken_meanwhile(parts: Parts) -> None:

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 import pytest
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.exposition import generate_latest
 
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.api import PipelineNames
@@ -50,6 +51,17 @@ def test_a_signal_is_measured_when_its_commit_made_it_visible() -> None:
     assert measured() == 0
     transaction.commit(wait=False)
     assert measured() == 1
+
+
+def test_the_measure_of_a_signal_has_its_id_as_an_example() -> None:
+    registry = CollectorRegistry()
+    transaction, _producer, _measured = _parts(registry)
+    transaction.begin()
+    transaction.add_signal(SIGNAL, TICK)
+    transaction.commit(wait=False)
+    text = generate_latest(registry).decode()
+    buckets = [line for line in text.splitlines() if "tick_to_signal_seconds_bucket" in line]
+    assert [line for line in buckets if f'# {{signal_id="{SIGNAL.id}"}}' in line]
 
 
 def test_a_signal_of_an_aborted_transaction_is_not_measured() -> None:

@@ -81,7 +81,7 @@ def run_detector(registry: CollectorRegistry, symbols: list[str]) -> None:
     for state in SymbolState:
         metrics.symbols(state, states[state])
     for rule in ("buys", "sells"):
-        metrics.signal(rule, rule[:-1])
+        metrics.signal("0" * 32, rule, rule[:-1], 0.1)
         earned.reached(rule, "1d", 0.01)
     earned.open_signals({"buys": len(symbols), "sells": len(symbols)})
 
