@@ -1,7 +1,7 @@
 # Every verb works from a fresh clone; `make help` lists them.
 PYTHON ?= python3
 VENV   := .venv
-export CLUSTER CLUSTER_NAME EGRESS NODE_IMAGE SOURCE SPARK AIRFLOW
+export CLUSTER CLUSTER_NAME EGRESS NODE_IMAGE SOURCE SPARK AIRFLOW PROFILE RATE READS MINUTES
 
 .DEFAULT_GOAL := help
 
@@ -56,6 +56,12 @@ test-airflow: ## A night in the cluster, run by Airflow (opt-in; brings up a clu
 .PHONY: pictures
 pictures: ## Draw the dashboards over the running cluster's Prometheus, for the docs
 	@$(PYTHON) -m cluster pictures
+
+# PROFILE=steady, faults (pods are killed) or replaced (the replaced system's own test); RATE in ticks and READS in SQL
+# queries a second; MINUTES.
+.PHONY: load
+load: ## Put the running cluster under load, and write a report with pictures (PROFILE=steady|faults|replaced)
+	@$(PYTHON) -m cluster load
 
 .PHONY: spark-local
 spark-local: ## Run the batch's engine Spark on this machine, and compare it with the engine Local

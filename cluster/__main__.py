@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs.add_parser("down", help="remove the cluster")
     verbs.add_parser("dev", help="make .venv")
     verbs.add_parser("pictures", help="draw the dashboards over the running cluster's Prometheus")
+    verbs.add_parser("load", help="put the running cluster under load and write a report")
     verbs.add_parser("spark-local", help="run the batch's engine Spark on this machine")
     test = verbs.add_parser("test", help="run test suites")
     suites = ("lint", "unit", "integration", "e2e", "kind", "spark", "airflow")
@@ -80,6 +81,11 @@ def _run(chosen: argparse.Namespace) -> int:
             from cluster.pictures import pictures
 
             return pictures(settings, progress)
+        case "load":
+            from cluster.load.choice import Choice
+            from cluster.load.run import load
+
+            return load(settings, Choice.from_environment(), progress)
         case "spark-local":
             from cluster.spark_local import spark_local
 

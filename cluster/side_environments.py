@@ -1,4 +1,4 @@
-"""Environments beside `.venv`, for what cannot live in it: Spark and Airflow, each with packages of its own.
+"""Environments beside `.venv`, for what cannot live in it, or what few need: Spark, Airflow, Matplotlib.
 
 They are in the cache, shared by all clones, and made anew when their packages change. Our own code is not in
 them (it is run from the tree), only its compiled part where that is needed.
@@ -31,6 +31,7 @@ class SideEnvironment:
 
 SPARK = SideEnvironment("spark", native=True, made=("pyspark",))
 AIRFLOW = SideEnvironment("airflow", native=False)
+PLOT = SideEnvironment("plot", native=False)
 
 
 def ensure(settings: Settings, environment: SideEnvironment, progress: Progress) -> Path:

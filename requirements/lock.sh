@@ -17,3 +17,4 @@ compile requirements/dev.txt --extra services --extra store services/pyproject.t
 echo setuptools | compile requirements/build.txt -
 compile requirements/spark.txt requirements/spark.in --constraint requirements/services.txt
 compile requirements/airflow.txt requirements/airflow.in
+compile requirements/plot.txt requirements/plot.in
