@@ -19,9 +19,9 @@ from tests.performance.detector.contenders.job import Job
 from tests.performance.detector.servers import ContenderFailed, Servers, result
 from tests.performance.detector.throughput import PARTITIONS, SYMBOLS
 
-WARM_UP_SECONDS = 15.0
-"""Each symbol begins with the slow ticks of a new bar, and the broker's compilers have to see the paths: at
-2,000 ticks/s they take a core until then."""
+WARM_UP_SECONDS = 45.0
+"""Each symbol begins with the slow ticks of a new bar, and the broker's compilers have to see the paths: they
+take half a core and more for 15 s at 2,000 ticks/s and for 40 s at 20,000."""
 SIGNALS_A_SECOND = 62.5
 """At any rate of ticks, as is the case when a market gets busier."""
 # Commits that nobody waits for need not come ten times a second.
