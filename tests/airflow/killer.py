@@ -37,7 +37,9 @@ def killing(deployment: Deployment, pipeline: str) -> Iterator[set[str]]:
                 if job not in killed:
                     killed.add(job)
                     name = pod["metadata"]["name"]
-                    deployment.kubectl("delete", "pod", name, "--grace-period=0", "--force", check=False)
+                    # Others run at the same time, so it is not waited until this one is gone.
+                    words = ("delete", "pod", name, "--grace-period=0", "--force", "--wait=false")
+                    deployment.kubectl(*words, check=False)
 
     thread = threading.Thread(target=kill, name="killer", daemon=True)
     thread.start()
