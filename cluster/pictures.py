@@ -27,7 +27,8 @@ _SOURCES = ("package.json", "package-lock.json", ".npmrc", "shoot.mjs", "src")
 def pictures(settings: Settings, progress: Progress) -> int:
     """Write docs/pictures/NAME.png for each dashboard; return 0.
 
-    Panels without data are named, and are no failure: a healthy pipeline has no dead letters.
+    Panels without data are named, and are no failure: a healthy pipeline has no dead letters. After a failure
+    the docs keep what they had, and build/pictures has what could be drawn.
 
     Raises:
         RuntimeError: there is no Prometheus to ask, a query failed, or the page had an error.
@@ -37,7 +38,7 @@ def pictures(settings: Settings, progress: Progress) -> int:
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     prerequisites.install(missing, progress)
     renderer = _renderer(settings, progress)
-    folder = settings.repo / "docs" / "pictures"
+    folder = settings.repo / "build" / "pictures"
     command = ["node", "shoot.mjs", prometheus, str(settings.repo / "dashboards"), str(folder), str(MINUTES)]
     with (
         progress.step("Draw the dashboards"),
@@ -47,7 +48,8 @@ def pictures(settings: Settings, progress: Progress) -> int:
         for line in shooting.stdout:
             progress.note(described(json.loads(line)))
         if shooting.wait() != 0:
-            raise RuntimeError("there were failures; the pictures show what could be drawn")
+            raise RuntimeError(f"there were failures; the pictures in {folder} show what could be drawn")
+    shutil.copytree(folder, settings.repo / "docs" / "pictures", dirs_exist_ok=True)
     return 0
 
 
