@@ -43,7 +43,8 @@ class GroupConsumer:
                 "isolation.level": "read_committed",
                 # The default of 1 s stops fetching for so long each time the local queue is full.
                 "fetch.queue.backoff.ms": 10,
-                "queued.max.messages.kbytes": 16 * 1024,
+                # With 16 MiB, ticks that all wait were read a fifth slower: fetching stopped again and again.
+                "queued.max.messages.kbytes": 64 * 1024,
             }
         )
 
