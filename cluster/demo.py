@@ -6,7 +6,6 @@ image has it. Nothing but the demo's pipelines reaches them, and they reach noth
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ from typing import Any
 from cluster.backend import Cluster
 from cluster.deploy import ROLLOUT_TIMEOUT, apply_pipeline
 from cluster.imagebuild import Image
-from cluster.observe import kubectl
+from cluster.observe import apply, kubectl
 from cluster.progress import Progress
 from cluster.settings import Settings
-from cluster.shell import run
 
 NAMESPACE = "stockpipeline-stand-ins"
 PORT = 9443
@@ -46,10 +44,8 @@ def kis_demo(settings: Settings, cluster: Cluster, images: Mapping[str, Image], 
             path.name: path.read_text(encoding="utf-8")
             for path in sorted((settings.repo / "tests" / "stand_ins").glob("*.py"))
         }
-        document = json.dumps(
-            {"apiVersion": "v1", "kind": "List", "items": manifests(images["services"].reference, code)}
-        )
-        run([cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--filename", "-"], input=document)
+        items = manifests(images["services"].reference, code)
+        apply(cluster, {"apiVersion": "v1", "kind": "List", "items": items})
         for name in STAND_INS:
             kubectl(
                 cluster, "rollout", "status", f"deployment/{name}", "--namespace", NAMESPACE,

@@ -48,8 +48,7 @@ def namespaces(cluster: Cluster) -> None:
         }
         for name in (SYSTEM_NAMESPACE, BACKENDS_NAMESPACE)
     ]
-    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    run([cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--filename", "-"], input=document)
+    observe.apply(cluster, {"apiVersion": "v1", "kind": "List", "items": manifests})
 
 
 def release(

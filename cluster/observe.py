@@ -42,6 +42,12 @@ def kubectl(cluster: Cluster, *arguments: str, timeout: float = 60) -> str:
     return run([cluster.kubectl, "--kubeconfig", cluster.kubeconfig, *arguments], timeout=timeout).stdout
 
 
+def apply(cluster: Cluster, resource: Mapping[str, Any]) -> None:
+    """Bring a resource, or a List of them, to the cluster."""
+    command = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--filename", "-"]
+    run(command, input=json.dumps(resource))
+
+
 def pipelines(cluster: Cluster, prometheus: str) -> list[PipelineState]:
     """Return every StockPipeline of the cluster, by namespace and name."""
     listed = json.loads(kubectl(cluster, "get", "stockpipelines", "--all-namespaces", "--output", "json"))

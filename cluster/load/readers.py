@@ -12,8 +12,8 @@ from cluster.backend import Cluster
 from cluster.load.choice import Choice
 from cluster.load.histogram import percentile
 from cluster.load.resource import NAME, NAMESPACE
-from cluster.observe import kubectl
-from cluster.shell import CommandError, run
+from cluster.observe import apply, kubectl
+from cluster.shell import CommandError
 
 POD = f"{NAME}-readers"
 CLIENTS = 4
@@ -132,15 +132,7 @@ def start(cluster: Cluster, choice: Choice) -> None:
         cluster, "get", "deployment", f"{NAME}-detector", "--namespace", NAMESPACE,
         "--output", "jsonpath={.spec.template.spec.containers[0].image}",
     )  # fmt: skip
-    command: list[str | Path] = [
-        cluster.kubectl,
-        "--kubeconfig",
-        cluster.kubeconfig,
-        "apply",
-        "--filename",
-        "-",
-    ]
-    run(command, input=json.dumps(manifest(choice, image)))
+    apply(cluster, manifest(choice, image))
 
 
 def phase(cluster: Cluster) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from cluster import deploy, environment, prerequisites, side_environments
@@ -25,7 +23,7 @@ from cluster.load.figures import (
 from cluster.load.readers import Reads
 from cluster.load.report import Measured
 from cluster.load.resource import NAME, NAMESPACE, pipeline
-from cluster.observe import kubectl
+from cluster.observe import apply, kubectl
 from cluster.progress import Progress
 from cluster.settings import Settings
 from cluster.shell import run, wait_until
@@ -93,9 +91,7 @@ def _deployed(cluster: Cluster, resource: dict[str, Any], progress: Progress) ->
     _remove(cluster)
     try:
         with progress.step(f"Bring the pipeline {NAMESPACE}/{NAME}"):
-            command: list[str | Path] = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig]
-            command += ["apply", "--filename", "-"]
-            run(command, input=json.dumps(resource))
+            apply(cluster, resource)
             wait_until(
                 lambda: deploy.is_ready(cluster, NAMESPACE, NAME),
                 _START_TIMEOUT,
