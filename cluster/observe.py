@@ -44,8 +44,10 @@ def kubectl(cluster: Cluster, *arguments: str, timeout: float = 60) -> str:
 
 def apply(cluster: Cluster, resource: Mapping[str, Any]) -> None:
     """Bring a resource, or a List of them, to the cluster."""
-    command = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--filename", "-"]
-    run(command, input=json.dumps(resource))
+    run(
+        [cluster.kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--filename", "-"],
+        input=json.dumps(resource),
+    )
 
 
 def pipelines(cluster: Cluster, prometheus: str) -> list[PipelineState]:

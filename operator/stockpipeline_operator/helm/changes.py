@@ -20,12 +20,11 @@ from contextlib import suppress
 
 from stockpipeline_operator.helm import revision, storage
 from stockpipeline_operator.helm.chart import parse_manifest
-from stockpipeline_operator.helm.ingredients import Ingredients
+from stockpipeline_operator.helm.ingredients import DIGEST_LABEL, Ingredients
 from stockpipeline_operator.kube.client import ApiError, Conflict, KubeClient, NotFound, Object
 from stockpipeline_operator.kube.resources import SECRET, owned_type
 
 FIELD_MANAGER = "stockpipeline-operator"
-MAX_HISTORY = 5
 KEEP_ANNOTATION = "helm.sh/resource-policy"
 _DEPLOYED = "deployed"
 # The pass that made a revision goes on to compare the live objects with it.
@@ -57,9 +56,12 @@ class ReleaseChanges:
         self._deploy(_new(made_of), made_of.labels, (), "Install complete")
         return 1
 
-    def upgrade(self, made_of: Ingredients) -> int:
-        """Make the next revision, and return its number. Does not wait for the workloads."""
-        return self._supersede(_new(made_of), made_of.labels, "upgrade", "Upgrade complete")
+    def upgrade(self, made_of: Ingredients, keep: int | None = None) -> int:
+        """Make the next revision, and return its number. Does not wait for the workloads.
+
+        Of the history the newest revisions stay, and `keep`, however old it is.
+        """
+        return self._supersede(_new(made_of), made_of.labels, "upgrade", "Upgrade complete", keep)
 
     def roll_back(self, namespace: str, name: str, number: int, labels: dict[str, str]) -> int:
         """Make the next revision from the revision `number`, with its chart and values; return its number.
@@ -88,15 +90,23 @@ class ReleaseChanges:
         for secret in history:
             self._client.delete(_path(secret))
 
-    def _supersede(self, release: Object, labels: dict[str, str], operation: str, done: str) -> int:
+    def _supersede(
+        self, release: Object, labels: dict[str, str], operation: str, done: str, keep: int | None = None
+    ) -> int:
         history = self._history(release["namespace"], release["name"])
+        # What fails again and again must not pile up; the newest of them tells of the same objects.
+        for old in _repeated(history):
+            self._client.delete(_path(old))
+            history.remove(old)
         before = _in_effect(history)
         last = storage.decode(history[-1]["data"]["release"])
         first = last["info"]["first_deployed"]
         made = revision.next_release(release, last["version"] + 1, first, operation, _now())
         self._deploy(made, labels, before, done)
-        for old in history[: -(MAX_HISTORY - 1)]:
-            self._client.delete(_path(old))
+        gone = revision.expendable([_number(one) for one in history], keep)
+        for old in history:
+            if _number(old) in gone:
+                self._client.delete(_path(old))
         return int(made["version"])
 
     def _deploy(self, release: Object, labels: dict[str, str], before: Sequence[Object], done: str) -> None:
@@ -135,7 +145,7 @@ class ReleaseChanges:
 
     def _history(self, namespace: str, name: str) -> list[Object]:
         secrets = self._client.list(SECRET.path(namespace), f"owner=helm,name={name}")
-        return sorted(secrets, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
+        return sorted(secrets, key=_number)
 
     def _mark(self, secret: Object, status: str, text: str) -> None:
         changed = storage.with_status(secret, status, text)
@@ -172,6 +182,18 @@ def _in_effect(history: Sequence[Object]) -> Sequence[Object]:
     return history[last:]
 
 
+def _repeated(history: Sequence[Object]) -> Sequence[Object]:
+    """The failed revisions that were made anew from the same chart and values."""
+    newest = {_digest(one): one for one in history}
+    return [one for one in history if _status(one) == "failed" and one is not newest[_digest(one)]]
+
+
+def _digest(secret: Object) -> str:
+    # A revision of somebody else's has none, and is like no other.
+    labels = secret["metadata"]["labels"]
+    return str(labels.get(DIGEST_LABEL, labels["version"]))
+
+
 def _objects(secrets: Sequence[Object]) -> tuple[Object, ...]:
     """What these revisions consist of, each object once."""
     found: dict[tuple[str, str], Object] = {}
@@ -179,6 +201,10 @@ def _objects(secrets: Sequence[Object]) -> tuple[Object, ...]:
         for one in parse_manifest(storage.decode(secret["data"]["release"])["manifest"]):
             found[revision.identity(one)] = one
     return tuple(found.values())
+
+
+def _number(secret: Object) -> int:
+    return int(secret["metadata"]["labels"]["version"])
 
 
 def _status(secret: Object) -> str:

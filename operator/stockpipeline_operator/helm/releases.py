@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 import helm_python
 
 from stockpipeline_operator.helm import storage
-from stockpipeline_operator.helm.changes import FIELD_MANAGER, MAX_HISTORY, FieldsTaken, ReleaseChanges
+from stockpipeline_operator.helm.changes import FIELD_MANAGER, FieldsTaken, ReleaseChanges
 from stockpipeline_operator.helm.ingredients import (
     BASE_LABEL,
     DIGEST_LABEL,
@@ -19,7 +19,7 @@ from stockpipeline_operator.kube.client import ApiError, KubeClient, NotFound, O
 from stockpipeline_operator.kube.resources import SECRET
 from stockpipeline_operator.reconcile.state import Release, ReleaseStatus
 
-__all__ = ["MAX_HISTORY", "FieldConflict", "HelmFailure", "HelmReleases", "field_manager"]
+__all__ = ["FieldConflict", "HelmFailure", "HelmReleases", "field_manager"]
 
 Observer = Callable[[str, str], None]
 
@@ -92,14 +92,16 @@ class HelmReleases:
         with self._changing("install"):
             return self._changes.install(made_of)
 
-    def upgrade(self, made_of: Ingredients) -> int:
+    def upgrade(self, made_of: Ingredients, good: Release | None) -> int:
         """Make the next revision, and return its number. Does not wait for the workloads.
+
+        The good revision stays in the history, to go back to it.
 
         Raises:
             FieldConflict: fields of live objects belong to someone else; `KubeClient.apply` takes them back.
         """
         with self._changing("upgrade"):
-            return self._changes.upgrade(made_of)
+            return self._changes.upgrade(made_of, None if good is None else good.revision)
 
     def roll_back(self, namespace: str, good: Release) -> int:
         """Make the next revision from an earlier one, and return its number. Does not wait for the workloads.

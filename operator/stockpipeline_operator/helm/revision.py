@@ -6,7 +6,7 @@ pkg/storage/driver/secrets.go, the order of kinds in pkg/release/v1/util/kind_so
 
 import base64
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import yaml
 
 from stockpipeline_operator.helm.storage import encode, secret_name
 
+MAX_HISTORY = 5
 Object = dict[str, Any]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -132,6 +133,13 @@ def next_release(
         "description": f"Preparing {operation}",
     }
     return {**release, "info": info, "version": number}
+
+
+def expendable(numbers: Sequence[int], keep: int | None) -> frozenset[int]:
+    """Which of a history's revisions need not stay when a newer one was made: `keep` must, if it is there."""
+    others = sorted(number for number in numbers if number != keep)
+    room = MAX_HISTORY - 1 - (len(numbers) - len(others))
+    return frozenset(others[:-room])
 
 
 def secret(release: Object, labels: Mapping[str, str], now: datetime.datetime) -> Object:

@@ -13,11 +13,11 @@ def upgrade(work: Work) -> None:
     """
     pipeline, tools = work.pipeline, work.tools
     try:
-        revision = tools.releases.upgrade(pipeline.ingredients)
+        revision = tools.releases.upgrade(pipeline.ingredients, work.observed.good)
     except FieldConflict as conflict:
         for wanted in pipeline.base.chart.render(pipeline.values, pipeline.name, pipeline.namespace):
             apply(tools.client, marked(wanted, pipeline.namespace, pipeline.name))
         tools.metrics.drift_corrections.inc()
         tools.events.record(pipeline, "Warning", "EditsOverwritten", f"took back edited fields: {conflict}")
-        revision = tools.releases.upgrade(pipeline.ingredients)
+        revision = tools.releases.upgrade(pipeline.ingredients, work.observed.good)
     tools.events.record(pipeline, "Normal", "Upgraded", f"upgraded to revision {revision}")

@@ -9,9 +9,10 @@ import pytest
 
 from cluster.shell import run
 from stockpipeline_operator.helm import storage
-from stockpipeline_operator.helm.changes import MAX_HISTORY, ReleaseChanges
+from stockpipeline_operator.helm.changes import ReleaseChanges
 from stockpipeline_operator.helm.chart import PipelineChart, parse_manifest
 from stockpipeline_operator.helm.ingredients import Ingredients
+from stockpipeline_operator.helm.revision import MAX_HISTORY
 from stockpipeline_operator.kube.client import Conflict, KubeClient, Object
 from stockpipeline_operator.kube.credentials import connection
 from stockpipeline_operator.kube.resources import CONFIG_MAP, DEPLOYMENT, SECRET
@@ -122,6 +123,18 @@ def test_the_history_is_short_and_a_rollback_is_a_revision(cluster: Cluster, cha
         == stored(cluster, "long", 5)[1]["info"]["first_deployed"]
     )
     changes.uninstall("default", "long")
+
+
+def test_failed_attempts_at_the_same_do_not_pile_up(cluster: Cluster, changes: ReleaseChanges) -> None:
+    changes.install(made_of("vain"))
+    for _ in range(8):
+        changes.upgrade(made_of("vain", '{"n":1}'))
+        number = cluster.releases("vain")[-1][0]
+        secret, _ = stored(cluster, "vain", number)
+        path = SECRET.path("default", secret["metadata"]["name"])
+        cluster.client.replace(path, storage.with_status(secret, "failed", "refused"))
+    assert cluster.releases("vain") == [(1, "superseded"), (8, "failed"), (9, "failed")]
+    changes.uninstall("default", "vain")
 
 
 def test_a_revision_that_somebody_else_makes_is_left_to_him(

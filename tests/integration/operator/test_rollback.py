@@ -136,3 +136,15 @@ def test_a_history_has_at_most_five_revisions(cluster: Cluster, operator: Operat
     break_down(cluster, "long")
     assert [revision for revision, _ in cluster.releases("long")] == [3, 4, 5, 6, 7]
     assert symbols(cluster, "long") == ["D"]
+
+
+def test_the_last_good_revision_stays_behind_ever_newer_ones(cluster: Cluster, operator: Operator) -> None:
+    cluster.apply(pipeline("restless"))
+    cluster.settled("restless")
+    for symbol in ("A", "B", "C", "D", "E"):
+        set_universe(cluster, "restless", symbol)
+        eventually(lambda symbol=symbol: symbols(cluster, "restless") == [symbol], "the next revision")
+        cluster.has_reason("restless", "WorkloadsStarting")
+    break_down(cluster, "restless")
+    assert symbols(cluster, "restless") == ["AAPL", "IBM"], "the last that ran"
+    assert len(cluster.releases("restless")) == 5

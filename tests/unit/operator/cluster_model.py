@@ -22,7 +22,8 @@ from stockpipeline_operator.feed.readings import NoReading
 from stockpipeline_operator.feed.replicas import ReplicaProbe
 from stockpipeline_operator.helm import storage
 from stockpipeline_operator.helm.ingredients import Ingredients
-from stockpipeline_operator.helm.releases import MAX_HISTORY, FieldConflict, HelmFailure, field_manager
+from stockpipeline_operator.helm.releases import FieldConflict, HelmFailure, field_manager
+from stockpipeline_operator.helm.revision import expendable
 from stockpipeline_operator.kafka_topics import KafkaUnreachable
 from stockpipeline_operator.kube.client import ApiError, Conflict, NotFound
 from stockpipeline_operator.metrics import OperatorMetrics
@@ -332,8 +333,9 @@ class Releases:
         assert not self._world.revisions, "Helm refuses a name that is in use"
         return self._make("pending-install", made_of, _rendered(made_of), made_of.values)
 
-    def upgrade(self, made_of: Ingredients) -> int:
-        return self._make("pending-upgrade", made_of, _rendered(made_of), made_of.values)
+    def upgrade(self, made_of: Ingredients, good: Release | None) -> int:
+        keep = None if good is None else good.revision
+        return self._make("pending-upgrade", made_of, _rendered(made_of), made_of.values, keep)
 
     def roll_back(self, namespace: str, good: Release) -> None:
         objects = tuple(json.loads(text) for text in self.manifest(namespace, good).split("\n---\n"))
@@ -353,7 +355,12 @@ class Releases:
         self._world.act("helm")
 
     def _make(
-        self, pending: str, made_of: Ingredients | Release, objects: tuple[Object, ...], values: Object
+        self,
+        pending: str,
+        made_of: Ingredients | Release,
+        objects: tuple[Object, ...],
+        values: Object,
+        keep: int | None = None,
     ) -> int:
         world = self._world
         if world.revisions and world.revisions[-1]["status"].startswith("pending-"):
@@ -378,7 +385,8 @@ class Releases:
             if earlier["status"] == "deployed":
                 earlier["status"] = "superseded"
         made["status"] = "deployed"
-        del world.revisions[:-MAX_HISTORY]
+        gone = expendable([one["revision"] for one in world.revisions[:-1]], keep)
+        world.revisions[:] = [one for one in world.revisions if one["revision"] not in gone]
         world.act("helm")
         return int(number)
 

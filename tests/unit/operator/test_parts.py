@@ -10,6 +10,7 @@ import pytest
 from stockpipeline.api import StockPipelineSpec, Topic
 from stockpipeline_operator.controller.handlers import Seen
 from stockpipeline_operator.helm import storage
+from stockpipeline_operator.helm.revision import expendable
 from stockpipeline_operator.kafka_topics import topic_config
 from stockpipeline_operator.kube.resources import DEPLOYMENT, STOCK_PIPELINE
 from stockpipeline_operator.reconcile import pod_troubles
@@ -65,6 +66,22 @@ def test_a_password_in_a_url_is_not_repeated() -> None:
     with pytest.raises(SettingsError, match="without a user or password") as caught:
         Settings.from_environment(environment(REDIS_URL="redis://:hunter2@redis:6379/0"))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "keep", "gone"),
+    [
+        ([1, 2, 3, 4], None, set()),
+        ([1, 2, 3, 4, 5, 6], None, {1, 2}),
+        ([1, 2, 3, 4, 5, 6], 1, {2, 3}),
+        ([1, 2, 3, 4, 5, 6], 6, {1, 2}),
+        ([3, 4, 5, 6, 7], 1, {3}),
+    ],
+)
+def test_a_history_keeps_the_newest_and_the_good_one(
+    numbers: list[int], keep: int | None, gone: set[int]
+) -> None:
+    assert expendable(numbers, keep) == gone
 
 
 def test_a_stored_release_keeps_all_but_its_status() -> None:
