@@ -258,6 +258,7 @@ class Operator(ServerProcess):
         after_kill: Callable[[], None] = lambda: None,
         chart: Path = REPO / "charts" / "stockpipeline",
         tag: str = "test",
+        deletion_deadline_seconds: float = DELETION_DEADLINE_SECONDS,
     ) -> None:
         self.instance = instance
         self._after_kill = after_kill
@@ -271,7 +272,7 @@ class Operator(ServerProcess):
             "STOCKPIPELINE_OPERATOR_SERVICES_TAG": tag,
             "STOCKPIPELINE_OPERATOR_KAFKA_BOOTSTRAP_SERVERS": kafka,
             "STOCKPIPELINE_OPERATOR_REDIS_URL": redis,
-            "STOCKPIPELINE_OPERATOR_DELETION_DEADLINE_SECONDS": DELETION_DEADLINE_SECONDS,
+            "STOCKPIPELINE_OPERATOR_DELETION_DEADLINE_SECONDS": deletion_deadline_seconds,
             "STOCKPIPELINE_OPERATOR_NAMESPACES": namespaces,
             "STOCKPIPELINE_OPERATOR_RESYNC_SECONDS": resync_seconds,
             "STOCKPIPELINE_OPERATOR_LEASE": f"{OPERATOR_NAMESPACE}/{kubeconfig.stem}",

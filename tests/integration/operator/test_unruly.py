@@ -51,7 +51,14 @@ def shaken(
 ) -> Iterator[Operator]:
     """An operator behind the proxy, for one namespace."""
     process = Operator(
-        unruly.kubeconfig, tmp_path, kafka, redis, namespaces=NAMESPACE, after_kill=cluster.give_lease_up
+        unruly.kubeconfig,
+        tmp_path,
+        kafka,
+        redis,
+        namespaces=NAMESPACE,
+        after_kill=cluster.give_lease_up,
+        # A deletion is given up in another test; here it fails for a while, and must come to its end.
+        deletion_deadline_seconds=PATIENCE,
     )
     process.start()
     unruly.victim = process.pid
