@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import NamedTuple, Self
 
 from airflow_dags.airflow_api import AirflowApi, AirflowUnavailable
 
@@ -14,6 +14,18 @@ _OK, _UNAVAILABLE, _NOT_FOUND = 200, 503, 404
 _HEALTHY = "healthy"
 _API = "api"
 PARTS = (_API, "scheduler", "dag_processor")
+
+
+class Gauge(NamedTuple):
+    """A metric; the client of the other components is not among Airflow's packages."""
+
+    name: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+HEALTHY = Gauge("stockpipeline_airflow_healthy", ("part",), "1 while a part of Airflow is well, else 0")
+PIPELINES = Gauge("stockpipeline_airflow_pipelines", (), "Pipelines whose batch it runs")
 
 
 class Probes:
@@ -82,10 +94,14 @@ class Probes:
             return {}
 
     def _metrics(self, health: dict[str, str | None]) -> Iterator[str]:
-        yield "# HELP stockpipeline_airflow_healthy Whether a part of Airflow is well"
-        yield "# TYPE stockpipeline_airflow_healthy gauge"
+        yield from _head(HEALTHY)
         for part in PARTS:
-            yield f'stockpipeline_airflow_healthy{{part="{part}"}} {int(health.get(part) == _HEALTHY)}'
-        yield "# HELP stockpipeline_airflow_pipelines Pipelines whose batch it runs"
-        yield "# TYPE stockpipeline_airflow_pipelines gauge"
-        yield f"stockpipeline_airflow_pipelines {self._pipelines or 0}"
+            yield f'{HEALTHY.name}{{part="{part}"}} {int(health.get(part) == _HEALTHY)}'
+        if self._pipelines is not None:
+            yield from _head(PIPELINES)
+            yield f"{PIPELINES.name} {self._pipelines}"
+
+
+def _head(gauge: Gauge) -> Iterator[str]:
+    yield f"# HELP {gauge.name} {gauge.meaning}"
+    yield f"# TYPE {gauge.name} gauge"

@@ -1,12 +1,14 @@
 """Writes down how the runs of a pipeline go, in a ConfigMap that the operator reads.
 
 Its data has `newest`, the newest session that is done, and two texts of JSON: `running` while a run is under
-way, and `last`, how the last one ended:
+way, and `last`, how the last one ended, and when it began where that is known:
 
     {"run": "…", "session": "2026-11-20", "ok": false, "task": "coverage_gate", "error": "CoverageTooLow",
-     "message": "…", "at": "2026-11-20T23:04:11+00:00"}
+     "message": "…", "since": "2026-11-20T23:00:02+00:00", "at": "2026-11-20T23:04:11+00:00"}
 
-The first failure of a run counts: those that follow are because of it.
+The first failure of a run counts: those that follow are because of it. How long the newest try of each step
+took is in `seconds.STEP`, of a step that is divided in `seconds.STEP.NUMBER`: an entry each, because such
+parts run at the same time.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from typing import Any, Self
 
 from airflow_dags.kube import Kube
 from airflow_dags.pipeline import BatchPipeline, Pods
+
+_SECONDS = "seconds"
 
 
 class RunRecord:
@@ -34,7 +38,13 @@ class RunRecord:
 
     def begin(self, run: str, session: str) -> None:
         """A run begins."""
-        self._write({"running": {"run": run, "session": session, "since": _now()}})
+        before = {name: None for name in self._data() if name.startswith(f"{_SECONDS}.")}
+        self._write({**before, "running": {"run": run, "session": session, "since": _now()}})
+
+    def took(self, task: str, part: int, seconds: float) -> None:
+        """A try of a task, or of a part of it (from 0; -1 where it is not divided), took so long."""
+        name = f"{_SECONDS}.{task}" + (f".{part}" if part >= 0 else "")
+        self._write({name: round(seconds, 1)})
 
     def fail(self, run: str, session: str, task: str, error: BaseException | None) -> None:
         """A task has failed for good."""
@@ -45,14 +55,21 @@ class RunRecord:
         if before is not None and before["run"] == run and not before["ok"] and self._read("running") is None:
             return
         ended = {"run": run, "session": session, "ok": False, "task": task, "error": name, "message": message}
-        self._write({"running": None, "last": {**ended, "at": _now()}})
+        self._end(ended)
 
     def succeed(self, run: str, session: str) -> None:
         """A run has done all that it should."""
-        self._write({"running": None, "last": {"run": run, "session": session, "ok": True, "at": _now()}})
+        self._end({"run": run, "session": session, "ok": True})
         newest = self._data().get("newest", "")
         if session > newest:  # a past session may have been run again by hand
             self._connect().merge(self._path, {"data": {"newest": session}})
+
+    def _end(self, ended: dict[str, Any]) -> None:
+        running = self._read("running")
+        # The two DAGs of a night are two runs of Airflow's, about the same session.
+        if running is not None and running["session"] == ended["session"]:
+            ended = {**ended, "since": running["since"]}
+        self._write({"running": None, "last": {**ended, "at": _now()}})
 
     def _read(self, entry: str) -> dict[str, Any] | None:
         text = self._data().get(entry)

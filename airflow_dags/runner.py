@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow_dags.job import Step, StepJob, last_report
 from airflow_dags.kube import Kube, KubeError
 from airflow_dags.pipeline import BatchPipeline, Pods
+from airflow_dags.record import RunRecord
 from airflow_dags.retries import SomeFailed, SourceRefused
 
 _log = logging.getLogger(__name__)
@@ -82,8 +84,14 @@ def _in_pod(pods: Pods, words: Sequence[str], session: str) -> tuple[bool, dict[
     labels = {"stockpipeline.dev/step": instance.task_id}
     if session:
         labels["stockpipeline.dev/session"] = session
+    began = time.monotonic()
     try:
         ok, lines = StepJob(Kube.of_this_pod(), pods, Step(identity, tuple(words), labels)).run()
     except (KubeError, OSError, LookupError) as error:
         raise AirflowException(f"the Kubernetes API: {error}") from error
+    try:
+        took = time.monotonic() - began
+        RunRecord(Kube.of_this_pod, pods).took(instance.task_id, instance.map_index, took)
+    except (KubeError, OSError) as error:
+        _log.warning("how long the step took was not written down: %s", error)
     return ok, last_report(lines)

@@ -8,9 +8,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
+from airflow_dags import probes
 from stockpipeline.runtime.metrics import DetectorMetrics, PerformanceMetrics, ProducerMetrics
 from stockpipeline.runtime.source_metrics import SourceMetrics
 from stockpipeline.runtime.store_metrics import ReplicaMetrics, StoreMetrics
+from stockpipeline_operator.batch_metrics import BatchMetrics
 from stockpipeline_operator.metrics import OperatorMetrics
 
 
@@ -22,6 +24,7 @@ class Component(StrEnum):
     STORE = "store"
     REPLICA = "replica"
     OPERATOR = "operator"
+    AIRFLOW = "airflow"
 
 
 _DECLARED: tuple[tuple[Component, Callable[[CollectorRegistry], object]], ...] = (
@@ -32,6 +35,7 @@ _DECLARED: tuple[tuple[Component, Callable[[CollectorRegistry], object]], ...] =
     (Component.STORE, lambda registry: StoreMetrics(registry, "")),
     (Component.REPLICA, lambda registry: ReplicaMetrics(registry, "")),
     (Component.OPERATOR, OperatorMetrics),
+    (Component.OPERATOR, BatchMetrics),
 )
 
 TARGET_LABELS = frozenset({"cluster", "namespace", "pod", "component", "job", "instance"})
@@ -46,6 +50,10 @@ BOUNDS: Mapping[str, str] = {
     "horizon": "the pipeline's `performance.horizons`",
     "topic": "`signals`, `performance`",
     "error": "kinds of errors, a fixed list in the code",
+    "outcome": "what may become of a download, a fixed list in the code",
+    "problem": "kinds of problems, a fixed list in the code",
+    "step": "the steps of the batch",
+    "part": "`api`, `scheduler`, `dag_processor`",
     "reason": "a fixed list in the code",
     "state": "a fixed list in the code",
     "table": "tables of the store",
@@ -106,6 +114,8 @@ def contract() -> list[Metric]:
         registry = _Recorder()
         declare(registry)
         metrics += [_metric(collector, component) for collector in registry.collectors]
+    for gauge in (probes.HEALTHY, probes.PIPELINES):
+        metrics.append(Metric(gauge.name, "gauge", gauge.labels, gauge.meaning, Component.AIRFLOW))
     return metrics
 
 

@@ -1,6 +1,6 @@
 """Alerts on the operator, and on what it says of pipelines."""
 
-from observability.alerts.rule import BY, Alert, Group
+from observability.alerts.rule import BY, Alert, Group, in_its_namespace
 
 _OPERATOR = "cluster, namespace"
 _PIPELINE = "{{ $labels.namespace }}/{{ $labels.pipeline }}"
@@ -9,10 +9,7 @@ _PIPELINE = "{{ $labels.namespace }}/{{ $labels.pipeline }}"
 def condition(kind: str, value: int) -> str:
     """Return a query for the pipelines with a condition; `namespace` is the pipeline's."""
     gauge = f'stockpipeline_operator_pipeline_condition{{condition="{kind}"}}'
-    by = "cluster, pipeline_namespace, pipeline"
-    return (
-        f'label_replace(max by ({by}) ({gauge}) == {value}, "namespace", "$1", "pipeline_namespace", "(.+)")'
-    )
+    return in_its_namespace(f"max by (cluster, pipeline_namespace, pipeline) ({gauge}) == {value}")
 
 
 ALERTS = Group(
@@ -47,15 +44,6 @@ ALERTS = Group(
             expr=condition("Drifted", 1),
             summary="Somebody changes an object of a pipeline again and again",
             description=f"The operator and somebody else fight over an object of {_PIPELINE}.",
-            dashboard="operator",
-        ),
-        Alert(
-            name="BatchFailed",
-            severity="warning",
-            wait="10m",
-            expr=condition("BatchSucceeded", 0),
-            summary="The nightly batch of a pipeline failed, or is late",
-            description=f"The last batch of {_PIPELINE} did not succeed; its condition BatchSucceeded says why.",
             dashboard="operator",
         ),
         Alert(

@@ -75,6 +75,11 @@ class Group:
     rules: Sequence[Recording | Alert]
 
 
+def in_its_namespace(expr: str) -> str:
+    """Return what the operator says of pipelines with their `namespace`, in place of the operator's own."""
+    return f'label_replace({expr}, "namespace", "$1", "pipeline_namespace", "(.+)")'
+
+
 def tidy(expr: str) -> str:
     """Return a query without the indentation that it has in the source."""
     return textwrap.dedent(expr).strip()

@@ -6,7 +6,7 @@ short one so that it ends when the trouble ends.
 
 from dataclasses import dataclass
 
-from observability.alerts.rule import BY, Alert, Group, Recording
+from observability.alerts.rule import BY, Alert, Group, Recording, in_its_namespace
 
 WINDOWS = ("5m", "30m", "1h", "6h", "3d")
 RULES_LOADED = "stockpipeline:rules:loaded"
@@ -40,6 +40,7 @@ class Objective:
 
 _STALE = "stockpipeline:stale_symbols:ratio"
 _LATE = "stockpipeline:watermark_late:bool"
+_OVERDUE = "stockpipeline:batch_overdue:bool"
 _LATENCY = "stockpipeline_detector_tick_to_signal_seconds"
 _FRESHNESS = "stockpipeline_replica_freshness_seconds"
 
@@ -80,6 +81,14 @@ OBJECTIVES = (
         dashboard="store",
         enough=f"sum by ({BY}) (increase({_FRESHNESS}_count[1h])) >= 20",
     ),
+    Objective(
+        slo="batch",
+        title="Batch on time",
+        promise="A session is in the store and in Redis three hours after its run should begin",
+        target=0.95,
+        errors=f"avg_over_time({_OVERDUE}[$window])",
+        dashboard="batch",
+    ),
 )
 
 
@@ -102,6 +111,10 @@ def _recordings() -> list[Recording]:
             (max by ({BY}) (stockpipeline_detector_watermark_age_seconds) > bool 10)
               and on ({BY}) max by ({BY}) (stockpipeline_producer_session_open) == 1
             """,
+        ),
+        Recording(
+            _OVERDUE,
+            in_its_namespace("max by (cluster, pipeline_namespace, pipeline) (stockpipeline_batch_overdue)"),
         ),
     ]
     for objective in OBJECTIVES:

@@ -1,6 +1,16 @@
 """The dashboards: one module for each, which says what is on it; `layout` makes Grafana's JSON of that."""
 
-from observability.dashboards import detector, operator, overview, pipeline, producer, signals, slo, store
+from observability.dashboards import (
+    batch,
+    detector,
+    operator,
+    overview,
+    pipeline,
+    producer,
+    signals,
+    slo,
+    store,
+)
 from observability.dashboards.board import Board
 
 BOARDS: tuple[Board, ...] = (
@@ -9,6 +19,7 @@ BOARDS: tuple[Board, ...] = (
     signals.BOARD,
     producer.BOARD,
     detector.BOARD,
+    batch.BOARD,
     store.BOARD,
     operator.BOARD,
     slo.BOARD,

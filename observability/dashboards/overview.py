@@ -107,12 +107,13 @@ BOARD = Board(
             (
                 Panel(
                     "Pipelines",
-                    "One row for each. A cell without a value is not known; ready, fresh and stalled are 1 or 0.",
+                    "One row for each. A cell without a value is not known; ready, fresh, stalled and batch are 1 or 0.",
                     "short",
                     (
                         Query(_condition("Ready"), "ready"),
                         Query(_condition("DataFresh"), "fresh"),
                         Query(_condition("Stalled"), "stalled"),
+                        Query(_condition("BatchSucceeded"), "batch"),
                         Query(
                             "sum by ($by) (rate(stockpipeline_producer_ticks_total{$pipelines}[$__rate_interval]))",
                             "ticks/s",

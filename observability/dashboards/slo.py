@@ -50,6 +50,6 @@ def _row(objective: Objective) -> Row:
 BOARD = Board(
     "slo",
     "StockPipeline / SLO",
-    "What is promised of a live pipeline, by month: docs/observability.md. Only open sessions count.",
+    "What is promised of a live pipeline, by month: docs/observability.md. Of live data only open sessions count.",
     tuple(_row(objective) for objective in OBJECTIVES),
 )

@@ -15,6 +15,7 @@ from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.http import StatusServer
 from stockpipeline.runtime.metrics import new_registry
 from stockpipeline.runtime.settings import instance_name
+from stockpipeline_operator.batch_metrics import BatchMetrics
 from stockpipeline_operator.controller import handlers
 from stockpipeline_operator.controller.owned_watch import OwnedWatch
 from stockpipeline_operator.controller.resync import CHECK, Resync
@@ -33,6 +34,7 @@ from stockpipeline_operator.let_go import let_go
 from stockpipeline_operator.metrics import OperatorMetrics
 from stockpipeline_operator.reconcile.attempts import Attempts
 from stockpipeline_operator.reconcile.base import Base
+from stockpipeline_operator.reconcile.batch_figures import Batches
 from stockpipeline_operator.reconcile.contents import Revisions
 from stockpipeline_operator.reconcile.corrections import Corrections, utc_now
 from stockpipeline_operator.reconcile.events import Events
@@ -76,7 +78,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     Return the exit code: 0 after `stop`, 1 if the watches ended by themselves.
     """
     registry = new_registry()
-    metrics = OperatorMetrics(registry)
+    metrics, batch_metrics = OperatorMetrics(registry), BatchMetrics(registry)
     readiness, heartbeat = Readiness([CHECK]), Heartbeat(_HEARTBEAT_SECONDS)
     fence = Fence()
     client = KubeClient(info, connections=settings.workers + 1, before_write=fence.check)
@@ -86,6 +88,7 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
     feed = FeedProbe(readings.read, queue.add, utc_now)
     replica_probe = replicas.ReplicaProbe(replicas.read, queue.add)
     inventory = Inventory(client, releases)
+    batches = Batches()
     tools = Tools(
         client,
         releases,
@@ -98,14 +101,18 @@ def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) ->
         Attempts(),
         feed,
         replica_probe,
+        batches,
         readings.reasons,
     )
     reconciler = Reconciler(Base(settings, chart), tools)
     metrics.queue_depth.set_function(lambda: len(queue))
     metrics.leading.set_function(lambda: fence.is_open)
-    server = StatusServer(
-        registry, readiness, heartbeat, lambda: metrics.show_pipelines(reconciler.condition_statuses())
-    )
+
+    def show() -> None:
+        metrics.show_pipelines(reconciler.condition_statuses())
+        batch_metrics.show(batches.all())
+
+    server = StatusServer(registry, readiness, heartbeat, show)
     workers = Workers(settings.workers, queue, reconciler.reconcile, metrics, heartbeat)
     resync = Resync(client, queue, readiness, settings.namespaces, settings.resync_seconds)
     owned = OwnedWatch(client, queue, settings.namespaces, changed=inventory.forget, missed=resync.now)

@@ -227,5 +227,6 @@ class Reconciler:
         self._chooser.forget(key)
         self._tools.feed.forget(key)
         self._tools.replicas.forget(key)
+        self._tools.batches.forget(key)
         self._tools.corrections.forget(key)
         self._tools.attempts.forget(key)

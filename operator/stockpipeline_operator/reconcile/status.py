@@ -45,7 +45,7 @@ def status_of(
         upgrade_available(pipeline, work.held, observed, plan),
         *feed.conditions,
         *replicas_fresh(work.tools.replicas, pipeline, observed, before.conditions),
-        *batch_succeeded(work.tools.client, pipeline, observed, before.conditions, now),
+        *batch_succeeded(work.tools.client, work.tools.batches, pipeline, observed, before.conditions, now),
     )
     return StockPipelineStatus(
         observed_generation=pipeline.generation,

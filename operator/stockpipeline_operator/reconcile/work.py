@@ -12,6 +12,7 @@ from stockpipeline_operator.kafka_topics import KafkaTopics
 from stockpipeline_operator.kube.client import KubeClient
 from stockpipeline_operator.metrics import OperatorMetrics
 from stockpipeline_operator.reconcile.attempts import Attempts
+from stockpipeline_operator.reconcile.batch_figures import Batches
 from stockpipeline_operator.reconcile.contents import Revisions
 from stockpipeline_operator.reconcile.corrections import Corrections, utc_now
 from stockpipeline_operator.reconcile.events import Events
@@ -35,6 +36,7 @@ class Tools:
     attempts: Attempts
     feed: FeedProbe
     replicas: ReplicaProbe
+    batches: Batches
     ask_pod: Callable[[str], Sequence[str]]
     """Why the pod at an IP address is not ready, in its own words."""
     now: Callable[[], datetime.datetime] = utc_now

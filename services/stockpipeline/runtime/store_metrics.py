@@ -1,6 +1,7 @@
 """What the store and its replicas export."""
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -52,6 +53,27 @@ class StoreMetrics:
             ["pipeline", "table"],
             registry=registry,
         )
+
+        def of_run(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"stockpipeline_batch_{name}", text, ["pipeline", *labels], registry=registry)
+
+        self._run_session = of_run(
+            "loaded_session_seconds",
+            "Midnight UTC of the newest session that the batch has loaded, seconds since the epoch",
+        )
+        # By the names that the store's table `runs` has for them.
+        self._run = {
+            "coverage": of_run(
+                "coverage_ratio", "Share of that session's active stocks that have its bar; 0 to 1"
+            ),
+            "watchlist": of_run("watchlist_stocks", "Stocks that the scan of that session picked"),
+        }
+        self._run_counts = {
+            "outcome": of_run("stocks", "Stocks of that session by what became of their download", "outcome"),
+            "problem": of_run(
+                "problems", "Problems that were found in what was downloaded for it, by kind", "problem"
+            ),
+        }
         # A counter that begins with its first refusal shows no increase: the alert would miss that one.
         for result in ("loaded", "refused"):
             self._deliveries.labels(pipeline, result)
@@ -114,6 +136,19 @@ class StoreMetrics:
     def refused_delivery(self) -> None:
         """Count a delivery that cannot be loaded."""
         self._deliveries.labels(self._pipeline, "refused").inc()
+
+    def show_run(self, session: date, measures: Mapping[str, float]) -> None:
+        """Show the figures of the batch's newest session, by the names that they have in the store."""
+        self._run_session.labels(self._pipeline).set(datetime.combine(session, time(), UTC).timestamp())
+        for name, gauge in self._run.items():
+            gauge.clear()
+            if name in measures:
+                gauge.labels(self._pipeline).set(measures[name])
+        for kind, gauge in self._run_counts.items():
+            gauge.clear()
+            for name, count in measures.items():
+                if name.startswith(f"{kind} "):
+                    gauge.labels(self._pipeline, name.removeprefix(f"{kind} ")).set(count)
 
     def publish_failed(self, error: str) -> None:
         """Count a publication that failed."""

@@ -23,6 +23,7 @@ from stockpipeline.store.files import sync_folder
 from stockpipeline.store.loads import Transaction
 from stockpipeline.store.manifest import Commit
 from stockpipeline.store.migrations import migrate
+from stockpipeline.store.runs import RunFigures, newest_run
 
 # Readers of DuckDB 1.5 and newer; what 1.5 writes by default can be read since 1.0, but packs less.
 STORAGE_VERSION = "v1.5.0"
@@ -121,6 +122,10 @@ class Writer:
     def last_commit(self) -> Commit | None:
         """Return the newest commit, None in a new master."""
         return last_commit(self._connection)
+
+    def newest_run(self) -> RunFigures | None:
+        """Return the figures of the batch's newest session; None where no batch was loaded."""
+        return newest_run(self._connection)
 
     def offsets(self, topic: str) -> dict[int, int]:
         """Return for each partition of a topic that was loaded from the offset of the next record."""

@@ -17,6 +17,7 @@ from stockpipeline.store.deliveries import Delivery, Outcome, files_of
 from stockpipeline.store.loads import InvalidRows
 from stockpipeline.store.writer import Writer
 from stockpipeline.store_service.publisher_process import Received, Task
+from stockpipeline.store_service.run_figures import show_newest_run
 
 _LOOK_SECONDS = 5.0
 _log = structlog.get_logger()
@@ -91,14 +92,16 @@ class Arrivals:
 
     def _load(self, delivery: Delivery, folder: Path) -> dict[str, int]:
         rows: dict[str, int] = {}
-        with self._open_master() as writer, writer.transaction(delivery.batch) as load:
-            for place, one in enumerate(delivery.tables):
-                files = files_of(folder, place)
-                if one.first is None or one.last is None:
-                    count = load.load(one.table, files)
-                else:
-                    count = load.replace(one.table, files, one.first, one.last)
-                rows[one.table] = rows.get(one.table, 0) + count
+        with self._open_master() as writer:
+            with writer.transaction(delivery.batch) as load:
+                for place, one in enumerate(delivery.tables):
+                    files = files_of(folder, place)
+                    if one.first is None or one.last is None:
+                        count = load.load(one.table, files)
+                    else:
+                        count = load.replace(one.table, files, one.first, one.last)
+                    rows[one.table] = rows.get(one.table, 0) + count
+            show_newest_run(writer, self._metrics)
         return rows
 
     def _refused(self, why: str) -> None:

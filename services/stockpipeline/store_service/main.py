@@ -21,6 +21,7 @@ from stockpipeline.store_service.intake import TOPICS, Intake, TopicMadeAnew
 from stockpipeline.store_service.loop import StoreLoop
 from stockpipeline.store_service.publisher import PublisherProcess
 from stockpipeline.store_service.publisher_process import Assignment
+from stockpipeline.store_service.run_figures import show_newest_run
 
 _RETRY_SECONDS = 2.0
 # A commit of many rows into a large master, on a slow disk.
@@ -55,7 +56,7 @@ def run(config: PipelineConfig, shutdown: Shutdown) -> int:
     server = StatusServer(registry, readiness, heartbeat, loop.measure)
     server.start()
     try:
-        if _prepare(config, intake, readiness, heartbeat, shutdown):
+        if _prepare(config, intake, metrics, readiness, heartbeat, shutdown):
             loop.run()
     except (KafkaFatal, MasterUnusable) as error:
         _log.error("the store cannot go on and ends", why=str(error))
@@ -68,7 +69,12 @@ def run(config: PipelineConfig, shutdown: Shutdown) -> int:
 
 
 def _prepare(
-    config: PipelineConfig, intake: Intake, readiness: Readiness, heartbeat: Heartbeat, shutdown: Shutdown
+    config: PipelineConfig,
+    intake: Intake,
+    metrics: StoreMetrics,
+    readiness: Readiness,
+    heartbeat: Heartbeat,
+    shutdown: Shutdown,
 ) -> bool:
     """Open the master, and read on where it ends; False when told to stop before that is done."""
 
@@ -81,7 +87,7 @@ def _prepare(
     offsets: dict[str, dict[int, int]] | None = None
     while offsets is None:
         try:
-            offsets = _open(config)
+            offsets = _open(config, metrics)
             readiness.fine("master")
         except MasterBusy as error:  # a publisher that outlived its writer
             readiness.waiting("master", str(error))
@@ -101,12 +107,13 @@ def _prepare(
     return False
 
 
-def _open(config: PipelineConfig) -> dict[str, dict[int, int]]:
+def _open(config: PipelineConfig, metrics: StoreMetrics) -> dict[str, dict[int, int]]:
     """Recover or make the master, so that replicas have something to begin with; return its offsets."""
     with Writer(master_file(), patience_seconds=1.0) as writer:
         if writer.last_commit() is None:
             with writer.transaction("made", always=True):
                 pass
+        show_newest_run(writer, metrics)
         return {name: writer.offsets(name) for name in map(config.names.topic, TOPICS)}
 
 

@@ -69,7 +69,19 @@ class Slope:
         return f"{self.well}+0x{START - 1} {climb} {self.well}+0x{END - START - TROUBLE}"
 
 
-Course = Steady | Growing | Slope
+@dataclass(frozen=True)
+class Present:
+    """A series that is there in trouble alone."""
+
+    trouble: float
+
+    def values(self, troubled: bool) -> str:
+        if not troubled:
+            return f"_x{END}"
+        return f"_x{START} {self.trouble}+0x{TROUBLE - 1} _x{END - START - TROUBLE}"
+
+
+Course = Steady | Growing | Slope | Present
 OPEN: dict[str, Course] = {f"stockpipeline_producer_session_open{{{PIPELINE}}}": Steady(1, 1)}
 
 
@@ -79,6 +91,12 @@ def condition(kind: str) -> str:
 
 def pipeline(metric: str, labels: str = "") -> str:
     return f"stockpipeline_{metric}{{{PIPELINE}{',' if labels else ''}{labels}}}"
+
+
+def run(figure: str, labels: str = "") -> str:
+    """What the operator says of a pipeline's batch."""
+    of = 'namespace="stockpipeline-system",pipeline_namespace="desk",pipeline="{name}"'
+    return f"stockpipeline_batch_{figure}{{{of}{',' if labels else ''}{labels}}}"
 
 
 FAILED_UPGRADE = 'operation="upgrade",result="error"'
@@ -125,7 +143,18 @@ CASES: dict[str, dict[str, Course]] = {
         condition("Stalled"): Steady(0, 0),
     },
     "StockPipelineStalled": {condition("Stalled"): Steady(0, 1)},
-    "StockPipelineBatchFailed": {condition("BatchSucceeded"): Steady(1, 0)},
+    "StockPipelineBatchFailed": {
+        condition("BatchSucceeded"): Steady(1, 0),
+        run("failure", 'step="compute_indicators",error="BrokenPart"'): Present(1),
+    },
+    "StockPipelineCoverageTooLow": {
+        run("failure", 'step="coverage_gate",error="CoverageTooLow"'): Present(1),
+    },
+    "StockPipelineAirflowUnhealthy": {
+        'stockpipeline_airflow_healthy{namespace="{name}",pod="airflow-0",part="scheduler"}': Steady(1, 0),
+        'stockpipeline_airflow_healthy{namespace="{name}",pod="airflow-0",part="api"}': Steady(1, 1),
+    },
+    "StockPipelineBatchBurn": {run("overdue"): Steady(0, 1)},
     "StockPipelineDriftContested": {condition("Drifted"): Steady(0, 1)},
     "StockPipelineOperatorLeaderless": {f"stockpipeline_operator_leading{{{OPERATOR}}}": Steady(1, 0)},
     "StockPipelineReconcileStuck": {
@@ -212,6 +241,10 @@ QUIET: dict[str, dict[str, Course]] = {
         pipeline(f"{LATENCY}_bucket", 'le="1.0"'): Growing(0, 0),
         pipeline(f"{LATENCY}_bucket", 'le="+Inf"'): Growing(0, 0.1),
         pipeline(f"{LATENCY}_count"): Growing(0, 0.1),
+    },
+    "a batch under way, and one of a suspended pipeline": {
+        run("began_seconds"): Present(1_700_000_000),
+        run("minimum_coverage_ratio"): Steady(0.98, 0.98),
     },
     "late ticks and duplicates": {
         pipeline("detector_refused_ticks_total", 'reason="late"'): Growing(0, 100),
@@ -305,6 +338,17 @@ def test_it_fires_for_the_troubled_one_and_ends(tmp_path: Path, name: str) -> No
 def test_what_is_no_trouble_pages_nobody(tmp_path: Path, course: dict[str, Course]) -> None:
     minutes = (START - 1, START + 15, START + TROUBLE - 2, START + TROUBLE + 10, END - 1)
     judged(tmp_path, played(course), {minute: [] for minute in minutes})
+
+
+def test_a_night_that_stops_at_the_coverage_gate_is_told_once(tmp_path: Path) -> None:
+    course: dict[str, Course] = {
+        condition("BatchSucceeded"): Steady(1, 0),
+        run("failure", 'step="coverage_gate",error="CoverageTooLow"'): Present(1),
+    }
+    rules = [Group("alerts", [rule for rule in ALERTS if rule.name in ("BatchFailed", "CoverageTooLow")])]
+    for name, firing in (("BatchFailed", []), ("CoverageTooLow", ["desk//troubled"])):
+        minutes = {START - 1: [], START + TROUBLE - 2: firing, END - 1: []}
+        judged(tmp_path, played(course), minutes, rules, f'alertname="StockPipeline{name}"')
 
 
 def test_a_missing_operator_is_told(tmp_path: Path) -> None:

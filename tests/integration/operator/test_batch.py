@@ -72,8 +72,12 @@ def test_a_batch_comes_is_followed_and_goes(cluster: Cluster, operator: Operator
     record(cluster, "nightly", last=failed)
     status, message = told(cluster, "nightly", "CoverageTooLow")
     assert (status, "session 2020-01-02: coverage_gate: 9 of 10" in message) == ("False", True)
+    of_it = 'pipeline="nightly",pipeline_namespace="default"'
+    failure = f'{{error="CoverageTooLow",{of_it},step="coverage_gate"}}'
+    assert operator.metric("stockpipeline_batch_failure", failure) == 1
     record(cluster, "nightly", last={**ended, "ok": True}, newest="2099-01-02")
     assert told(cluster, "nightly", "Succeeded")[0] == "True"
+    assert "stockpipeline_batch_failure{" not in operator.read("/metrics")[1]
 
     cluster.edit("nightly", {"suspend": True})
 
@@ -99,6 +103,7 @@ def test_a_batch_comes_is_followed_and_goes(cluster: Cluster, operator: Operator
         return "BatchSucceeded" not in {one["type"] for one in conditions}
 
     eventually(without, "nothing is told of a batch")
+    assert "stockpipeline_batch_ended_seconds{" not in operator.read("/metrics")[1]
     cluster.delete("nightly")
 
 

@@ -243,6 +243,29 @@ class TestRecord:
         assert found.keys() == {"last", "newest"}
         assert (found["last"]["ok"], found["newest"]) == (True, "2026-11-20")
 
+    def test_a_run_that_ends_says_when_it_began(self, record: RunRecord, fake: FakeKube) -> None:
+        record.begin("one", "2026-11-20")
+        since = self.data(fake)["running"]["since"]
+        record.succeed("its sync", "2026-11-20")
+        assert self.data(fake)["last"]["since"] == since
+        record.begin("two", "2026-11-23")
+        record.succeed("a sync by hand", "2026-11-20")
+        assert "since" not in self.data(fake)["last"], "another session's run"
+
+    def test_each_step_and_part_of_one_says_how_long_it_took(self, record: RunRecord, fake: FakeKube) -> None:
+        record.begin("one", "2026-11-20")
+        record.took("download_ohlcv", 0, 40.04)
+        record.took("download_ohlcv", 1, 65.0)
+        record.took("coverage_gate", -1, 2.0)
+        found = {name: value for name, value in self.data(fake).items() if name != "running"}
+        assert found == {
+            "seconds.download_ohlcv.0": 40.0,
+            "seconds.download_ohlcv.1": 65.0,
+            "seconds.coverage_gate": 2.0,
+        }
+        record.begin("two", "2026-11-23")
+        assert self.data(fake).keys() == {"running"}, "the steps of the run before"
+
     def test_a_session_of_the_past_is_not_the_newest(self, record: RunRecord, fake: FakeKube) -> None:
         record.succeed("one", "2026-11-20")
         record.succeed("two", "2026-03-02")

@@ -30,6 +30,7 @@ from stockpipeline_operator.metrics import OperatorMetrics
 from stockpipeline_operator.reconcile.adopt import marked
 from stockpipeline_operator.reconcile.attempts import Attempts
 from stockpipeline_operator.reconcile.base import Base
+from stockpipeline_operator.reconcile.batch_figures import Batches
 from stockpipeline_operator.reconcile.contents import Revisions
 from stockpipeline_operator.reconcile.corrections import Corrections
 from stockpipeline_operator.reconcile.inventory import Inventory
@@ -131,6 +132,7 @@ class World:
             attempts=Attempts(lambda: self.time.timestamp()),
             feed=FeedProbe(_nobody_answers, lambda _: None, lambda: self.time),
             replicas=ReplicaProbe(_nobody_answers, lambda _: None),
+            batches=Batches(),
             ask_pod=lambda _: (),
             now=lambda: self.time,
         )

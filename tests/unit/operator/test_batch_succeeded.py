@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stockpipeline.api import StockPipelineSpec
-from stockpipeline_operator.reconcile.batch_succeeded import Runs, judge
+from stockpipeline_operator.reconcile.batch_runs import Runs
+from stockpipeline_operator.reconcile.batch_succeeded import judge
 
 # A Friday; the exchange closes at 21:00.
 FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
