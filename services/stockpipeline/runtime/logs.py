@@ -1,11 +1,13 @@
-"""Structured logs: one JSON object per line, or readable lines on a terminal."""
+"""Structured logs: one JSON object per line, or readable lines on a terminal. No line has a secret."""
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import structlog
 
+from stockpipeline.runtime.redaction import conceal_environment, redact
 from stockpipeline.runtime.settings import log_level
 
 
@@ -26,8 +28,10 @@ def configure(stream: TextIO | None = None, **context: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
     ]
-    render: structlog.typing.Processor
-    render = structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer()
+    conceal_environment()
+    render = _redacted(
+        structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -42,6 +46,13 @@ def configure(stream: TextIO | None = None, **context: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+def _redacted(render: Callable[..., str | bytes]) -> structlog.typing.Processor:
+    def finish(logger: Any, method: str, event: structlog.typing.EventDict) -> str:
+        return redact(str(render(logger, method, event)))
+
+    return finish
 
 
 def _constant(context: dict[str, str]) -> structlog.typing.Processor:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
+from stockpipeline.runtime.redaction import conceal
+
 
 class NoCredentials(Exception):
     """A Secret, or a key of it, is not there; the message names it."""
@@ -15,6 +17,10 @@ class AppKey:
 
     key: str = field(repr=False)
     secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """No log has them, wherever they may turn up."""
+        conceal(self.key, self.secret)
 
     @property
     def fingerprint(self) -> str:

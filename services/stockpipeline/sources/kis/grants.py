@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from stockpipeline.runtime.redaction import conceal
 from stockpipeline.sources.kis.meanings import KisError, Meaning
 
 _RENEW_SECONDS = 3600.0
@@ -37,6 +38,10 @@ class Grant:
     value: str = field(repr=False)
     made_at: float
     expires_at: float
+
+    def __post_init__(self) -> None:
+        """No log has it, wherever it may turn up."""
+        conceal(self.value)
 
 
 class NotAsked(Exception):
