@@ -6,6 +6,7 @@ from typing import Any
 from stockpipeline.api import (
     DeletionPolicy,
     Engine,
+    LogLevel,
     PipelineConfig,
     Resources,
     Scaling,
@@ -40,6 +41,8 @@ def release_values(config: PipelineConfig, uid: str, base: Base) -> Values:
             "pullPolicy": settings.services_pull_policy,
         },
     }
+    if config.spec.log_level is not LogLevel.INFO:
+        values["logLevel"] = config.spec.log_level.value.lower()
     if settings.services_pull_secrets:
         values["imagePullSecrets"] = [{"name": name} for name in settings.services_pull_secrets]
     if secrets := source_secrets(config.spec):

@@ -9,7 +9,6 @@ it catches up).
 """
 
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as futures_wait
@@ -24,6 +23,7 @@ from stockpipeline.adapters.kafka_transactions import KeepWaiting, Transactional
 from stockpipeline.api import PipelineNames, Topic
 from stockpipeline.detector.schedule import CommitSchedule
 from stockpipeline.detector.state_writer import StateWriter
+from stockpipeline.detector.visible import origin_of, tell_visible
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.signal import Signal, encode_signal
 
@@ -92,11 +92,11 @@ class EarlySignals:
             self._schedule.opened()
 
     def add_signal(self, signal: Signal, tick: Message) -> None:
-        """Send a signal; it is counted and measured when Kafka has it."""
-        arrived_ms = tick.timestamp()[1]
+        """Send a signal; it is told of when Kafka has it."""
+        origin = origin_of(tick)
 
         def delivered() -> None:
-            self._metrics.signal(signal.id, signal.rule, signal.side, time.time() - arrived_ms / 1000)
+            tell_visible(signal, origin, self._metrics)
 
         self._early.send(
             self._signals_topic, encode_signal(signal), signal.symbol, self._keep_waiting, delivered=delivered

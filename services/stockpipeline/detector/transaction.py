@@ -3,7 +3,6 @@
 Readers that skip what is not committed (`read_committed`) see all of it or nothing.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Message
@@ -14,6 +13,7 @@ from stockpipeline.adapters.kafka_transactions import KeepWaiting, Transactional
 from stockpipeline.api import PipelineNames, Topic
 from stockpipeline.detector.schedule import CommitSchedule
 from stockpipeline.detector.state_writer import StateWriter
+from stockpipeline.detector.visible import Origin, origin_of, tell_visible
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.signal import Signal, encode_signal
 
@@ -39,8 +39,7 @@ class Transaction:
         self._keep_waiting = keep_waiting
         self._signals_topic = names.topic(Topic.SIGNALS)
         self._dead_letter_topic = names.topic(Topic.DEAD_LETTER)
-        self._signals: list[tuple[Signal, int]] = []
-        """With the time (epoch ms) at which the tick came to Kafka."""
+        self._signals: list[tuple[Signal, Origin]] = []
 
     @property
     def open(self) -> bool:
@@ -58,9 +57,9 @@ class Transaction:
             self._schedule.opened()
 
     def add_signal(self, signal: Signal, tick: Message) -> None:
-        """Send a signal; how long it took since its tick came to Kafka is measured after the commit."""
+        """Send a signal; it is told of after the commit."""
         self._producer.send(self._signals_topic, encode_signal(signal), signal.symbol, self._keep_waiting)
-        self._signals.append((signal, tick.timestamp()[1]))
+        self._signals.append((signal, origin_of(tick)))
         self._schedule.urgent()
 
     def add_dead_letter(self, message: Message, reason: str, explanation: str) -> None:
@@ -104,9 +103,8 @@ class Transaction:
                 self._consumer.topic, positions, self._consumer.group_metadata(), self._keep_waiting
             )
         self._state.committed()
-        now = time.time()
-        for signal, arrived_ms in self._signals:
-            self._metrics.signal(signal.id, signal.rule, signal.side, now - arrived_ms / 1000)
+        for signal, origin in self._signals:
+            tell_visible(signal, origin, self._metrics)
         self._signals = []
         self._schedule.closed()
 

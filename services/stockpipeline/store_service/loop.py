@@ -166,6 +166,13 @@ class StoreLoop:
             return
         self._readiness.fine("master")
         self._metrics.commits.inc()
+        for record, signal in batch.signals:
+            _log.debug(
+                "a signal is in the store",
+                signal_id=signal.id,
+                partition=record.partition,
+                offset=record.offset,
+            )
         self._metrics.loaded(Topic.SIGNALS.value, len(batch.signals))
         self._metrics.loaded(Topic.PERFORMANCE.value, len(batch.performance))
         self._intake.taken()

@@ -197,6 +197,17 @@ def test_pods_pass_the_restricted_profile(component: str) -> None:
     assert kinds == {"configMap", "emptyDir"} | claimed
 
 
+def test_every_container_logs_at_the_pipeline_s_level() -> None:
+    made = render(STORED | {"batch": BATCH, "logLevel": "warning"})
+    pods = [one["spec"]["template"]["spec"] for one in deployments(made).values()]
+    (batch,) = (one for one in made if one["metadata"]["name"] == "demo-batch" and "data" in one)
+    pods.append(yaml.safe_load(batch["data"]["pod.yaml"])["spec"])
+    containers = [one for pod in pods for one in (*pod["containers"], *pod.get("initContainers", ()))]
+    assert len(containers) > len(pods)
+    for container in containers:
+        assert {"name": "STOCKPIPELINE_LOG_LEVEL", "value": "warning"} in container["env"], container["name"]
+
+
 def test_pods_are_scraped_and_run_the_right_programs() -> None:
     found = deployments(render())
     config = ["--config", "/etc/stockpipeline/pipeline.json"]

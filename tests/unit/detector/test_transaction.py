@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
+from structlog.testing import capture_logs
 
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.api import PipelineNames
@@ -64,15 +65,28 @@ def test_the_measure_of_a_signal_has_its_id_as_an_example() -> None:
     assert [line for line in buckets if f'# {{signal_id="{SIGNAL.id}"}}' in line]
 
 
-def test_a_signal_of_an_aborted_transaction_is_not_measured() -> None:
+def test_the_log_leads_from_a_signal_to_its_tick() -> None:
+    transaction, _producer, _measured = _parts()
+    transaction.begin()
+    with capture_logs() as lines:
+        transaction.add_signal(SIGNAL, TICK)
+        assert lines == [], "nobody can read it yet"
+        transaction.commit(wait=False)
+    (line,) = lines
+    assert (line["event"], line["signal_id"], line["source"]) == ("signal", SIGNAL.id, "replay")
+    assert (line["partition"], line["offset"]) == (TICK.partition(), TICK.offset())
+
+
+def test_a_signal_of_an_aborted_transaction_is_not_told_of() -> None:
     transaction, producer, measured = _parts()
     producer.commit.side_effect = TransactionFailed("fenced")
     transaction.begin()
     transaction.add_signal(SIGNAL, TICK)
-    with pytest.raises(TransactionFailed):
+    with capture_logs() as lines, pytest.raises(TransactionFailed):
         transaction.commit(wait=False)
     transaction.abort()
     assert measured() == 0
+    assert lines == []
 
 
 def test_stages_and_aborted_transactions_are_measured() -> None:

@@ -85,6 +85,12 @@ def test_a_store_and_its_replicas_are_passed_on() -> None:
     assert made["store"]["secret"] == "keys"
 
 
+def test_the_level_of_the_logs_is_passed_on_where_it_is_not_the_usual_one() -> None:
+    assert values({"logLevel": "Warning"})["logLevel"] == "warning"
+    assert "logLevel" not in values({"logLevel": "Info"})
+    assert values({"logLevel": "Debug"})["config"] == values({})["config"]
+
+
 def test_a_change_restarts_only_what_reads_it() -> None:
     plain = values({"store": {}, "replicaSync": {}})
     more = values(

@@ -14,7 +14,7 @@ from stockpipeline.api.spec.servers import Kafka, Redis
 from stockpipeline.api.spec.sources import ReplaySource, Source
 from stockpipeline.api.spec.store import Console, ReplicaSync, Store
 from stockpipeline.api.spec.universe import Universe
-from stockpipeline.api.spec.workloads import Workload
+from stockpipeline.api.spec.workloads import LogLevel, Workload
 
 
 def _fixed(field: str) -> Check:
@@ -52,6 +52,10 @@ class StockPipelineSpec(ApiModel):
     deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
     """What happens to topics, keys in Redis, store and history when the pipeline is deleted: Delete or
     Retain."""
+
+    log_level: LogLevel = LogLevel.INFO
+    """The least important events that the pipeline's services and the steps of its batch log. A change
+    restarts the services."""
 
     universe: Universe
     """Which symbols the pipeline follows, and on which exchange."""

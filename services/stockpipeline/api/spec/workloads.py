@@ -184,6 +184,15 @@ class Variable(ApiModel):
     )
 
 
+class LogLevel(StrEnum):
+    """How important what happens must be to be logged."""
+
+    DEBUG = "Debug"
+    INFO = "Info"
+    WARNING = "Warning"
+    ERROR = "Error"
+
+
 class Workload(ApiModel):
     """How a component's pods run."""
 
