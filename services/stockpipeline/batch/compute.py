@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -30,8 +29,8 @@ from stockpipeline.batch.lake import (
     write_part,
 )
 from stockpipeline.indicators.engine import Plan
-from stockpipeline.indicators.series import series_values
-from stockpipeline.market.bars import InvalidBars
+from stockpipeline.indicators.series import many_series_values
+from stockpipeline.market.bars import BarSeries, InvalidBars
 from stockpipeline.market.corporate_actions import ImpossibleAction, adjusted
 
 _INPUTS = "stockpipeline.inputs"
@@ -75,13 +74,14 @@ def compute_part(plan: Plan, bars: pa.Table, actions: pa.Table) -> pa.Table:
         InvalidBars: rows that are no series; the message begins with the symbol.
         ImpossibleAction: a split or dividend that cannot be; likewise.
     """
-    values = np.empty((plan.width - len(BAR_FIELDS), bars.num_rows))
     by_symbol = actions_of(actions)
-    for symbol, rows, series in series_of(bars):
+    every: list[BarSeries] = []
+    for symbol, _, series in series_of(bars):
         try:
-            series_values(plan, adjusted(series, by_symbol.get(symbol, ())), values[:, rows])
+            every.append(adjusted(series, by_symbol.get(symbol, ())))
         except ImpossibleAction as error:
             raise ImpossibleAction(f"{symbol}: {error}") from None
+    values = many_series_values(plan, every)
     columns = [pa.array(values[row]) for _, row in value_fields(plan)]
     return pa.table([bars.column("symbol"), bars.column("session"), *columns], schema=indicators_schema(plan))
 

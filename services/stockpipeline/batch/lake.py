@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from stockpipeline.api import BAR_FIELDS
 from stockpipeline.batch.whole_files import whole_file
-from stockpipeline.market.bars import BarSeries, InvalidBars
+from stockpipeline.market.bars import BarSeries
 from stockpipeline.market.corporate_actions import CorporateAction
 
 PARTS = 64
+_AT_ONCE = 1 << 20
+"""Rows of a page and of a step of writing: all of a part's."""
 
 KEY_FIELDS = [("symbol", pa.string()), ("session", pa.date32())]
 BARS = pa.schema(KEY_FIELDS + [(name, pa.float64()) for name in BAR_FIELDS])
@@ -67,9 +69,20 @@ def write_part(path: Path, table: pa.Table, metadata: Mapping[str, str] | None =
     """Write a table as one file in one step, with text that belongs to it."""
     if metadata:
         table = table.replace_schema_metadata(metadata)
-    # Prices hardly repeat: a dictionary of them, or compressing them, costs more than it saves.
+    # Prices hardly repeat: a dictionary of them, or compressing them, costs more than it saves. So do pages and
+    # statistics of them, as whoever reads a column reads all of it.
+    keys = [name for name, _ in KEY_FIELDS]
     with whole_file(path) as file:
-        pq.write_table(table, file, use_dictionary=["symbol", "session"], compression="NONE")
+        pq.write_table(
+            table,
+            file,
+            use_dictionary=keys,
+            write_statistics=keys,
+            compression="NONE",
+            write_batch_size=_AT_ONCE,
+            max_rows_per_page=_AT_ONCE,
+            data_page_size=_AT_ONCE * 8,
+        )
 
 
 def read_part(path: Path, schema: pa.Schema) -> pa.Table:
@@ -116,13 +129,9 @@ def series_of(table: pa.Table) -> Iterator[tuple[str, slice, BarSeries]]:
     Raises:
         InvalidBars: rows that are none; the message begins with the symbol.
     """
-    sessions = sessions_of(table)
+    named = list(symbol_rows(table))
     columns = [float_column(table, name) for name in BAR_FIELDS]
-    for symbol, rows in symbol_rows(table):
-        try:
-            series = BarSeries(sessions[rows], *(column[rows] for column in columns))
-        except InvalidBars as error:
-            raise InvalidBars(f"{symbol}: {error}") from None
+    for (symbol, rows), series in zip(named, BarSeries.many(sessions_of(table), columns, named), strict=True):
         yield symbol, rows, series
 
 

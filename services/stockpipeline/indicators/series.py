@@ -5,7 +5,7 @@ little history or where a flat series makes the value meaningless. TA-Lib's batc
 for a whole series; what TA-Lib lacks (`own`) is put together from their columns here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import talib
@@ -27,22 +27,36 @@ def series_values(plan: Plan, bars: BarSeries, out: NDArray[np.float64] | None =
     Row `i` is position `len(BAR_FIELDS) + i` of a vector of the plan. They are written into `out` where it
     is given, of the same shape and type float64.
     """
+    return many_series_values(plan, [bars], out)
+
+
+def many_series_values(
+    plan: Plan, series: Sequence[BarSeries], out: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return the values of series after series, as `series_values` of each would, one beside the other."""
     rows = sum(len(computation.call.function.outputs) for computation in plan.computations)
-    values = np.empty((rows, len(bars))) if out is None else out
+    values = np.empty((rows, sum(map(len, series)))) if out is None else out
     runs: dict[tuple[str, ...], NDArray[np.int64]] = {}
     row = 0
     for computation in plan.computations:
         outputs = len(computation.call.function.outputs)
         part = values[row : row + outputs]
         row += outputs
-        if len(bars) <= computation.lookback:
-            part[:] = np.nan
-            continue
-        for place, column in zip(part, _columns(computation.call, bars), strict=True):
-            place[:] = column
-        part[:, : computation.lookback] = np.nan  # whole numbers, such as patterns, begin with zeros
-        _mask_flat(part, computation, bars, runs)
+        start = 0
+        for bars in series:
+            _fill(part[:, start : start + len(bars)], computation, bars)
+            start += len(bars)
+        _mask_flat(part, computation, series, runs)
     return values
+
+
+def _fill(part: NDArray[np.float64], computation: Computation, bars: BarSeries) -> None:
+    if len(bars) <= computation.lookback:
+        part[:] = np.nan
+        return
+    for place, column in zip(part, _columns(computation.call, bars), strict=True):
+        place[:] = column
+    part[:, : computation.lookback] = np.nan  # whole numbers, such as patterns, begin with zeros
 
 
 def _columns(call: Call, bars: BarSeries) -> list[Column]:
@@ -58,7 +72,7 @@ def _columns(call: Call, bars: BarSeries) -> list[Column]:
 def _mask_flat(
     part: NDArray[np.float64],
     computation: Computation,
-    bars: BarSeries,
+    series: Sequence[BarSeries],
     runs: dict[tuple[str, ...], NDArray[np.int64]],
 ) -> None:
     """Forget values at bars that end a window of unchanged inputs."""
@@ -68,19 +82,22 @@ def _mask_flat(
     # A series is flat when its prices are; volume counts only where nothing else is read.
     watched = tuple(name for name in inputs if name != "volume") or inputs
     if watched not in runs:
-        runs[watched] = _unchanged_bars(bars, watched)
+        runs[watched] = _unchanged_bars(series, watched)
     flat = runs[watched] >= computation.flat_bars
     if flat.any():
         part[:, flat] = np.nan
 
 
-def _unchanged_bars(bars: BarSeries, inputs: tuple[str, ...]) -> NDArray[np.int64]:
-    """Return for each bar how many bars up to it, itself included, have the same inputs."""
-    changed = np.zeros(len(bars), dtype=bool)
+def _unchanged_bars(series: Sequence[BarSeries], inputs: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return for each bar how many bars of its series up to it, itself included, have the same inputs."""
+    ends = np.cumsum([len(bars) for bars in series], dtype=np.int64)
+    count = int(ends[-1]) if len(ends) else 0
+    changed = np.zeros(count, dtype=bool)
+    changed[[end for end in ends.tolist() if end < count]] = True  # another series begins
     for name in inputs:
-        column = getattr(bars, name)
+        column = np.concatenate([getattr(bars, name) for bars in series]) if series else np.empty(0)
         changed[1:] |= column[1:] != column[:-1]
-    positions = np.arange(len(bars))
+    positions = np.arange(count)
     begun: NDArray[np.int64] = np.maximum.accumulate(np.where(changed, positions, 0))
     return positions - begun + 1
 

