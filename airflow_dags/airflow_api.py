@@ -1,4 +1,4 @@
-"""Airflow's own API, on this machine and without a password."""
+"""Airflow's own API: without a password in the same pod, with one elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from dataclasses import dataclass, field
 from typing import Any
 
 _TIMEOUT_SECONDS = 10.0
@@ -15,11 +16,20 @@ class AirflowUnavailable(Exception):
     """It does not answer, or refuses; the text says how."""
 
 
-class AirflowApi:
-    """A client of Airflow's REST API v2, which gives a token to everybody who can reach it."""
+@dataclass(frozen=True)
+class Login:
+    """Who asks."""
 
-    def __init__(self, url: str) -> None:
+    user: str
+    password: str = field(repr=False)
+
+
+class AirflowApi:
+    """A client of Airflow's REST API v2. Without a login, it is one that gives everybody a token."""
+
+    def __init__(self, url: str, login: Login | None = None) -> None:
         self._url = url.rstrip("/")
+        self._login = login
         self._token = ""
         # A proxy has another loopback.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -49,12 +59,20 @@ class AirflowApi:
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         if not self._token:
-            self._token = self._ask("GET", "/auth/token")["access_token"]
+            self._token = self._new_token()
         try:
             return self._ask(method, path, body)
         except AirflowUnavailable:
             self._token = ""  # it may have come of age
             raise
+
+    def _new_token(self) -> str:
+        if self._login is None:
+            answer = self._ask("GET", "/auth/token")
+        else:
+            who = {"username": self._login.user, "password": self._login.password}
+            answer = self._ask("POST", "/auth/token", who)
+        return str(answer["access_token"])
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}

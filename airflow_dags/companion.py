@@ -10,7 +10,8 @@ status.
 |---|---|
 | STOCKPIPELINE_BATCHES | the folder in which Airflow's DAG processor finds a file for each pipeline |
 | STOCKPIPELINE_NAMESPACES | namespaces of the pipelines, separated by commas; empty: all |
-| STOCKPIPELINE_AIRFLOW_URL | address of Airflow's API on this machine, which asks for no password |
+| STOCKPIPELINE_AIRFLOW_URL | address of Airflow's API |
+| STOCKPIPELINE_AIRFLOW_USER, …_PASSWORD | who it is there, where that asks; it reads and pauses DAGs |
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import signal
 import threading
 from pathlib import Path
 
-from airflow_dags.airflow_api import AirflowApi, AirflowUnavailable
+from airflow_dags.airflow_api import AirflowApi, AirflowUnavailable, Login
 from airflow_dags.discovery import Discovery
 from airflow_dags.kube import Kube, KubeError
 from airflow_dags.pause import bring_to
@@ -40,7 +41,7 @@ def main() -> int:
     folder = Path(os.environ["STOCKPIPELINE_BATCHES"])
     namespaces = [name for name in os.environ.get("STOCKPIPELINE_NAMESPACES", "").split(",") if name]
     discovery = Discovery(Kube.of_this_pod(), folder, namespaces)
-    airflow = AirflowApi(os.environ["STOCKPIPELINE_AIRFLOW_URL"])
+    airflow = AirflowApi(os.environ["STOCKPIPELINE_AIRFLOW_URL"], _login())
     with Probes(airflow) as probes:
         while not stop.is_set():
             try:
@@ -53,6 +54,11 @@ def main() -> int:
                 _log.info("Airflow's API: %s", error)
             stop.wait(_EVERY_SECONDS)
     return 0
+
+
+def _login() -> Login | None:
+    user = os.environ.get("STOCKPIPELINE_AIRFLOW_USER", "")
+    return Login(user, os.environ["STOCKPIPELINE_AIRFLOW_PASSWORD"]) if user else None
 
 
 if __name__ == "__main__":

@@ -102,25 +102,30 @@ class ImageLoading:
         self._pool.shutdown(cancel_futures=True)
 
 
+def backends_values(settings: Settings, images: Mapping[str, Image]) -> dict[str, Any]:
+    """Return the values of the backends' chart."""
+    values: dict[str, Any] = {
+        "kafka": {"image": image_values(images["kafka"])},
+        "redis": {"image": image_values(images["redis"])},
+        "prometheus": {"image": image_values(images["prometheus"]), "nodePort": PROMETHEUS_NODE_PORT},
+    }
+    if settings.airflow:
+        values["airflow"] = {"enabled": True, "image": image_values(images["airflow"])}
+    return values
+
+
+def backends(settings: Settings, cluster: Cluster, values: Mapping[str, Any]) -> str:
+    """Bring the release of the backends to these values; return as `release`."""
+    return release(settings, cluster, "stockpipeline-backends", BACKENDS_RELEASE, BACKENDS_NAMESPACE, values)
+
+
 def product(settings: Settings, cluster: Cluster, images: Mapping[str, Image], progress: Progress) -> None:
     """Install or update the backends and the operator and wait until they run."""
     with progress.step("Deploy Kafka, Redis, Prometheus and the operator"):
         namespaces(cluster)
-        values: dict[str, Any] = {
-            "kafka": {"image": image_values(images["kafka"])},
-            "redis": {"image": image_values(images["redis"])},
-            "prometheus": {
-                "image": image_values(images["prometheus"]),
-                "nodePort": PROMETHEUS_NODE_PORT,
-            },
-        }
-        if settings.airflow:
-            values["airflow"] = {"enabled": True, "image": image_values(images["airflow"])}
-        outcome = release(
-            settings, cluster, "stockpipeline-backends", BACKENDS_RELEASE, BACKENDS_NAMESPACE, values
-        )
+        outcome = backends(settings, cluster, backends_values(settings, images))
         progress.note(f"{BACKENDS_RELEASE}: {outcome}")
-        values = {
+        values: dict[str, Any] = {
             "image": image_values(images["operator"]),
             "services": {"image": image_values(images["services"])},
         }

@@ -24,7 +24,13 @@ from cluster.settings import Settings
 from cluster.shell import Terminated
 
 # Real servers that the tests start themselves on loopback.
-SERVER_PACKAGES = ("redis-server", "prometheus", "prometheus-alertmanager", "openjdk-17-jre-headless")
+SERVER_PACKAGES = (
+    "redis-server",
+    "prometheus",
+    "prometheus-alertmanager",
+    "postgresql",
+    "openjdk-17-jre-headless",
+)
 
 LINTERS = (
     ("ruff", "check", "--quiet", "."),

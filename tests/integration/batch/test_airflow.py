@@ -18,6 +18,7 @@ from stockpipeline.adapters.history_redis import HistoryStore
 from stockpipeline.api import Topic
 from stockpipeline.market.sessions import session_iso
 from tests.integration.batch.universe import SESSIONS, SYMBOLS, Exchange, collecting, exchange
+from tests.integration.servers.postgres import running_server as running_postgres
 from tests.integration.services.support import create_topics, pipeline, service
 
 HERE = Path(__file__).parent
@@ -27,9 +28,9 @@ STEPS = ("collect_symbols", "coverage_gate", "merge_downloads", "compute_indicat
 
 
 class Airflow:
-    """Airflow's environment, with a database and a folder of pipelines of its own."""
+    """Airflow's environment, with a database (SQLite, or that of a URL) and a folder of pipelines."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str | None = None) -> None:
         settings = Settings.from_environment()
         self._python = side_environments.ensure(settings, side_environments.AIRFLOW, Progress())
         self.batches = folder / "batches"
@@ -44,6 +45,12 @@ class Airflow:
             "STOCKPIPELINE_BATCHES": str(self.batches),
             "NO_PROXY": "*",
         }
+        if database is not None:
+            # As the chart of the backends has it.
+            self._variables |= {
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": database,
+            }
         self._call("-m", "airflow", "db", "migrate")
 
     def script(self, name: str, *words: str) -> list[str]:
@@ -69,6 +76,17 @@ class Airflow:
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Airflow:
     return Airflow(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture(params=["SQLite", "Postgres"])
+def airflow_of_each_kind(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
+    if request.param == "SQLite":
+        yield request.getfixturevalue("airflow")
+        return
+    with running_postgres() as server:
+        yield Airflow(tmp_path_factory.mktemp("airflow"), server.url)
 
 
 @pytest.fixture
@@ -115,8 +133,9 @@ def store(kafka: str, redis: str, tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("store")
 def test_a_session_goes_from_the_sources_to_redis(
-    airflow: Airflow, at: Exchange, redis: str, tmp_path: Path
+    airflow_of_each_kind: Airflow, at: Exchange, redis: str, tmp_path: Path
 ) -> None:
+    airflow = airflow_of_each_kind
     describe(airflow, tmp_path, at, "night", redis)
     listed = json.loads(airflow.script("airflow_run.py", "list")[-1])
     assert listed["errors"] == {}

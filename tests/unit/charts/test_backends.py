@@ -11,7 +11,7 @@ import pytest
 import yaml
 from helm_python import Chart, HelmValuesError
 
-from tests.unit.charts.combinations import check_all, combinations
+from tests.unit.charts.combinations import check_all, combinations, merged
 
 CHART = Path(__file__).parents[3] / "charts" / "stockpipeline-backends"
 NAMESPACE = "stockpipeline-backends"
@@ -47,6 +47,10 @@ EVERYTHING = {
     "networkPolicy": {"enabled": True},
     "airflow": {"enabled": True, "namespaces": ["desk"]},
 }
+DATABASE = {"name": "airflow", "key": "database"}
+SEPARATE = {
+    "airflow": {"enabled": True, "database": DATABASE, "separate": {"enabled": True, "secret": "desk"}}
+}
 CHOICES: dict[str, list[Any]] = {
     "imagePullSecrets": [[], [{"name": "registry"}]],
     "kafka.storage.storageClassName": [None, "fast"],
@@ -59,11 +63,12 @@ CHOICES: dict[str, list[Any]] = {
 
 
 def test_every_object_of_every_combination_is_valid() -> None:
-    every = itertools.chain(combinations(CHOICES), [EVERYTHING])
+    separate = merged(EVERYTHING, SEPARATE)
+    every = itertools.chain(combinations(CHOICES), [EVERYTHING, SEPARATE, separate])
     assert check_all(CHART, every, name="backends", namespace=NAMESPACE) > 15
 
 
-@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
+@pytest.mark.parametrize("values", [{}, EVERYTHING, SEPARATE], ids=["defaults", "everything", "separate"])
 def test_every_object_is_in_the_namespace_of_the_release(values: dict[str, Any]) -> None:
     for each in render(values):
         if not each["kind"].startswith("Cluster"):
@@ -97,8 +102,9 @@ def test_kafka_tells_clients_a_name_that_resolves_in_every_namespace() -> None:
     assert f"advertised.listeners=PLAINTEXT://kafka.{NAMESPACE}.svc:9092" in settings
 
 
-def test_pods_pass_the_restricted_profile() -> None:
-    for name, template in pods(render(EVERYTHING)):
+@pytest.mark.parametrize("values", [EVERYTHING, SEPARATE], ids=["everything", "separate"])
+def test_pods_pass_the_restricted_profile(values: dict[str, Any]) -> None:
+    for name, template in pods(render(values)):
         spec = template["spec"]
         pod = spec["securityContext"]
         assert pod["runAsNonRoot"] is True, name
@@ -110,7 +116,7 @@ def test_pods_pass_the_restricted_profile() -> None:
             assert context["readOnlyRootFilesystem"] is True
             assert context["capabilities"] == {"drop": ["ALL"]}
             assert {"requests", "limits"} <= container["resources"].keys()
-            if container["name"] != "migrate":
+            if container["name"] not in ("migrate", "migrated", "passwords"):
                 assert {"livenessProbe", "readinessProbe"} <= container.keys()
         kinds = {key for volume in spec["volumes"] for key in volume if key != "name"}
         assert kinds <= {"configMap", "secret", "emptyDir"}
@@ -189,8 +195,10 @@ def test_claims_name_a_storage_class_only_where_one_is_chosen() -> None:
         ({"redis": {"maxmemory": "1gb"}}, "/redis"),
         ({"alertmanager": {"webhookUrl": "hooks.example"}}, "/alertmanager/webhookUrl"),
         ({"alertmanager": {"slackUrl": "http://hooks.example"}}, "/alertmanager/slackUrl"),
+        ({"airflow": {"database": "postgresql://me:secret@db.example/airflow"}}, "/airflow/database"),
+        ({"airflow": {"separate": {"enabled": True}}}, "/airflow': missing property 'database'"),
     ],
-    ids=["heap", "port", "misspelt", "url", "secret"],
+    ids=["heap", "port", "misspelt", "url", "secret", "password", "SQLite for all"],
 )
 def test_wrong_values_are_refused_with_their_place(values: dict[str, Any], where: str) -> None:
     with pytest.raises(HelmValuesError, match=where):
@@ -211,3 +219,96 @@ def test_airflow_is_there_where_it_is_asked_for_and_reached_from_inside_its_pod_
     assert role["rules"] == [
         {"apiGroups": ["stockpipeline.dev"], "resources": ["stockpipelines"], "verbs": ["list"]}
     ]
+
+
+def env(container: Object) -> dict[str, Any]:
+    """What a container's environment is, secrets as NAME/KEY."""
+    found = {}
+    for each in container["env"]:
+        secret = each.get("valueFrom", {}).get("secretKeyRef")
+        found[each["name"]] = each.get("value") if secret is None else f"{secret['name']}/{secret['key']}"
+    return found
+
+
+def containers(template: Object) -> dict[str, Object]:
+    spec = template["spec"]
+    return {each["name"]: each for each in [*spec.get("initContainers", ()), *spec["containers"]]}
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_airflows_database_is_known_to_airflows_programs_alone(separate: bool) -> None:
+    values = {
+        "airflow": {"enabled": True, "database": DATABASE, "separate": {"enabled": separate, "secret": "x"}}
+    }
+    know = set()
+    for _, template in pods(render(values)):
+        for name, container in containers(template).items():
+            if "airflow/database" in env({"env": [], **container}).values():
+                know.add(name)
+                assert env(container)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "airflow/database"
+                assert env(container)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] == "airflow/database"
+    waits = {"migrated"} if separate else set()
+    assert know == {"migrate", "api-server", "scheduler", "dag-processor", *waits}
+
+
+class TestSeparateAirflow:
+    PARTS = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
+
+    def test_each_part_has_a_pod(self) -> None:
+        workloads = dict(pods(render(SEPARATE)))
+        assert "airflow" not in workloads
+        found = {name: list(containers(workloads[name])) for name in self.PARTS}
+        assert found == {
+            "airflow-api-server": ["migrate", "passwords", "api-server"],
+            "airflow-scheduler": ["companion", "migrated", "scheduler"],
+            "airflow-dag-processor": ["companion", "migrated", "dag-processor"],
+        }
+
+    def test_whoever_reaches_the_api_has_to_log_in(self) -> None:
+        workloads = dict(pods(render(SEPARATE)))
+        server = containers(workloads["airflow-api-server"])
+        assert "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS" not in env(server["api-server"])
+        assert env(server["api-server"])["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == (
+            "admin:admin,companion:user"
+        )
+        assert env(server["passwords"]) == {
+            "ADMIN": "desk/admin-password",
+            "COMPANION": "desk/companion-password",
+        }
+        for name in self.PARTS[1:]:
+            companion = env(containers(workloads[name])["companion"])
+            assert companion["STOCKPIPELINE_AIRFLOW_PASSWORD"] == "desk/companion-password"
+            assert companion["STOCKPIPELINE_AIRFLOW_URL"] == "http://airflow-api-server:8080"
+
+    def test_parts_trust_each_other_by_the_same_secret(self) -> None:
+        workloads = dict(pods(render(SEPARATE)))
+        for name in self.PARTS:
+            found = env(containers(workloads[name])[name.removeprefix("airflow-")])
+            assert found["AIRFLOW__API_AUTH__JWT_SECRET"] == "desk/jwt-secret"
+            assert found["AIRFLOW__API__SECRET_KEY"] == "desk/secret-key"
+            assert found["AIRFLOW__CORE__FERNET_KEY"] == "desk/fernet-key"
+            assert found["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].startswith(
+                "http://airflow-api-server:8080/"
+            )
+
+    def test_only_what_reads_dags_talks_to_kubernetes(self) -> None:
+        workloads = dict(pods(render(SEPARATE)))
+        mounted = [workloads[name]["spec"]["automountServiceAccountToken"] for name in self.PARTS]
+        assert mounted == [False, True, True]
+
+    def test_policies_admit_the_parts_to_each_other_and_nobody_else(self) -> None:
+        objects = render({**SEPARATE, "networkPolicy": {"enabled": True}})
+
+        def admitted(name: str) -> dict[str, set[str]]:
+            spec = one(objects, "NetworkPolicy", name)["spec"]
+            assert spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == name
+            return {
+                rule["ports"][0]["port"]: {
+                    each["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for each in rule["from"]
+                }
+                for rule in spec["ingress"]
+            }
+
+        assert admitted("airflow-api-server") == {"api": {"airflow-scheduler", "airflow-dag-processor"}}
+        assert admitted("airflow-scheduler") == {"metrics": {"prometheus"}, "logs": {"airflow-api-server"}}
+        assert admitted("airflow-dag-processor") == {}
