@@ -9,16 +9,17 @@ import pytest
 from tests.clusters import deployed
 from tests.e2e.conftest import Deployment
 
+CHOICES = {
+    "CLUSTER": "node",
+    "CLUSTER_NAME": "stockpipeline-airflow",
+    "SOURCE": "kis-demo",
+    "AIRFLOW": "1",
+    "SPARK": "1",
+}
+
 
 @pytest.fixture(scope="session")
 def deployment() -> Iterator[Deployment]:
     """The product on that cluster; removed at the end."""
-    choices = {
-        "CLUSTER": "node",
-        "CLUSTER_NAME": "stockpipeline-airflow",
-        "SOURCE": "kis-demo",
-        "AIRFLOW": "1",
-        "SPARK": "1",
-    }
-    with deployed(choices) as product:
+    with deployed(CHOICES) as product:
         yield product

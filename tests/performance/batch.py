@@ -3,12 +3,12 @@
     pandas_per_symbol  the replaced way: a file a symbol, read, computed and written with pandas;
                        extrapolated from a sample of symbols
     local_pass_5m      all indicators of 4,000 symbols x 5 years, from Parquet to Parquet
-    local_5m           the same as a process, from its start to its end
-    spark_5m           the same by Spark: as pods where there is a cluster with its image (make up SPARK=1),
-                       else on this machine
+    local_5m           the same by `stockpipeline batch compute`, from its start to its end
+    spark_5m           the same by Spark in pods of a cluster of the benchmark's own: from the request to the
+                       end of the Job, with a driver and two executors
     spark_warm_pass_5m a pass by Spark whose session is up
-    local_20m          a process for 16,000 symbols
-    spark_20m          the same by Spark
+    local_20m          the command for 16,000 symbols
+    spark_20m          the same by Spark in pods
     redis_full_4000    from the store's bars to an empty Redis: 4,000 symbols, 250 bars each
     redis_noop_4000    once more, when nothing has changed
     redis_delta_4000   once more, after one more session
@@ -21,12 +21,13 @@ runs where a run can be repeated.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from cluster.settings import Settings
+from cluster.progress import Progress
+from cluster.spark_local import PIPELINE
 from stockpipeline.adapters.history_redis import HistoryStore
 from stockpipeline.api import DEFAULT_INDICATORS, PipelineNames
 from stockpipeline.batch.compute import compute_all
@@ -47,20 +49,11 @@ from stockpipeline.market.bars import BarSeries
 from stockpipeline.store.writer import Writer
 from tests.integration.servers.redis import running_server
 from tests.performance.batch_night import measure_night
-from tests.performance.batch_pods import SparkPods, spark_pods
-from tests.performance.batch_spark import SparkHere
+from tests.performance.batch_pods import spark_pods
 from tests.performance.report import REPO, Report
 from tests.performance.universe import five_years, make_universe, write_universe
 
-_PROCESS = """
-import sys
-from pathlib import Path
-from stockpipeline.api import DEFAULT_INDICATORS
-from stockpipeline.batch.compute import compute_all
-from stockpipeline.batch.lake import Lake
-from stockpipeline.batch.watchlist import batch_indicators
-compute_all(Lake(Path(sys.argv[1])), batch_indicators(DEFAULT_INDICATORS), anew=True)
-"""
+_PROGRESS = Progress(sys.stderr)
 
 
 def main() -> None:
@@ -84,7 +77,7 @@ def _engines(report: Report, folder: Path, symbols: int) -> None:
     _pandas(report, folder / "pandas", universe)
     _local(report, folder / "lake", universe)
     del universe
-    with _spark(folder) as spark:
+    with spark_pods(_PROGRESS) as spark:
         spark.measure(report, "5m", folder / "lake", warm=True)
 
 
@@ -92,15 +85,8 @@ def _large(report: Report, folder: Path, symbols: int) -> None:
     lake = folder / "large"
     write_universe(Lake(lake), make_universe(4 * symbols, five_years(), seed=2))
     report.add("local_20m", _best(1, lambda: _process(lake)), "s", note=f"{4 * symbols:,} symbols")
-    with _spark(folder) as spark:
+    with spark_pods(_PROGRESS) as spark:
         spark.measure(report, "20m", lake, warm=False)
-
-
-@contextmanager
-def _spark(folder: Path) -> Iterator[SparkPods | SparkHere]:
-    """Yield Spark as pods where there is a cluster with its image, else on this machine."""
-    with spark_pods(Settings.from_environment()) as pods:
-        yield pods if pods is not None else SparkHere(folder)
 
 
 def _pandas(report: Report, folder: Path, universe: dict[str, BarSeries]) -> None:
@@ -119,7 +105,7 @@ def _pandas(report: Report, folder: Path, universe: dict[str, BarSeries]) -> Non
 
 
 def _with_indicators(frame: pd.DataFrame) -> pd.DataFrame:
-    """The default indicators as people write them with pandas."""
+    """What the batch computes by default, as people write it with pandas."""
     close = frame["close"]
     change = close.diff()
     gain = change.clip(lower=0).ewm(alpha=1 / 14, min_periods=14, adjust=False).mean()
@@ -134,6 +120,7 @@ def _with_indicators(frame: pd.DataFrame) -> pd.DataFrame:
         mean,
         mean - 2 * deviation,
     )
+    frame["rvol20"] = frame["volume"] / frame["volume"].rolling(20).mean()
     return frame
 
 
@@ -148,7 +135,14 @@ def _local(report: Report, folder: Path, universe: dict[str, BarSeries]) -> None
 
 
 def _process(folder: Path) -> None:
-    subprocess.run([sys.executable, "-c", _PROCESS, str(folder)], check=True)
+    config = folder / "pipeline.json"
+    config.write_text(json.dumps(PIPELINE))
+    words = ["--config", str(config), "--lake", str(folder), "--engine", "local", "--anew"]
+    subprocess.run(
+        [sys.executable, "-m", "stockpipeline.cli", "batch", "compute", *words],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def _redis(report: Report, folder: Path, symbols: int) -> None:

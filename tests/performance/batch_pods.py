@@ -1,7 +1,4 @@
-"""The engine Spark as pods of the local cluster, next to the engine Local on the same lakes.
-
-Needs a cluster that was brought up with the engine's image (`make up SPARK=1`).
-"""
+"""The engine Spark in pods of a cluster of the benchmark's own, on lakes that the engine Local has done."""
 
 from __future__ import annotations
 
@@ -14,18 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cluster.settings import Settings
-from cluster.shell import run, wait_until
-from cluster.up import cluster_of
+from cluster.progress import Progress
+from cluster.shell import wait_until
 from stockpipeline.adapters.kubernetes_api import Access, KubernetesApi
 from stockpipeline.api import DEFAULT_INDICATORS, Batch
 from stockpipeline.batch.spark_job import spark_job
 from stockpipeline.batch.spark_request import SparkRequest, SparkVolume
 from stockpipeline.batch.watchlist import batch_indicators
 from tests.e2e.conftest import Deployment
+from tests.performance.own_node import own_node
 from tests.performance.report import Report
 from tests.spark.desk import Desk
 
+_NAMESPACE = "bench"
 _PASSES = 3
 _PATIENCE = 600.0
 _DATA = PurePosixPath("/data")
@@ -103,18 +101,11 @@ class SparkPods:
 
 
 @contextmanager
-def spark_pods(settings: Settings) -> Iterator[SparkPods | None]:
-    """Yield what measures in the settings' cluster; None where there is none with the engine's image."""
-    cluster = cluster_of(settings)
-    if not cluster.running() or not any("/spark:" in image for image in cluster.images()):
-        yield None
-        return
-    kubectl: list[str | Path] = [cluster.kubectl, "--kubeconfig", cluster.kubeconfig]
-    namespace = f"bench-{uuid.uuid4().hex[:8]}"
-    run([*kubectl, "create", "namespace", namespace])
-    try:
-        run([*kubectl, "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"])
-        desk = Desk(Deployment(cluster.kubectl, cluster.kubeconfig, "", ""), namespace)
-        yield SparkPods(desk, KubernetesApi(Access.of_kubeconfig(cluster.kubeconfig)))
-    finally:
-        run([*kubectl, "delete", "namespace", namespace, "--wait=false"])
+def spark_pods(progress: Progress) -> Iterator[SparkPods]:
+    """Yield what measures in a new cluster; it is taken away at the end, whatever happens."""
+    with own_node("stockpipeline-bench-batch", ("services", "spark"), progress) as cluster:
+        node = cluster.node
+        deployment = Deployment(node.kubectl, node.kubeconfig, "", "")
+        deployment.kubectl("create", "namespace", _NAMESPACE)
+        deployment.kubectl("label", "namespace", _NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+        yield SparkPods(Desk(deployment, _NAMESPACE), KubernetesApi(Access.of_kubeconfig(node.kubeconfig)))

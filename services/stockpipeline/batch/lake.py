@@ -69,8 +69,8 @@ def write_part(path: Path, table: pa.Table, metadata: Mapping[str, str] | None =
     """Write a table as one file in one step, with text that belongs to it."""
     if metadata:
         table = table.replace_schema_metadata(metadata)
-    # Prices hardly repeat: a dictionary of them, or compressing them, costs more than it saves. So do pages and
-    # statistics of them, as whoever reads a column reads all of it.
+    # Prices hardly repeat: a dictionary of them, or compressing them, costs more than it saves. So do pages
+    # and statistics of them, as whoever reads a column reads all of it.
     keys = [name for name, _ in KEY_FIELDS]
     with whole_file(path) as file:
         pq.write_table(

@@ -1,4 +1,4 @@
-"""`stockpipeline batch …`: the words of the command line; what they do is in `batch_steps`.
+"""`stockpipeline batch …`: the words of the command line; `batch_steps` and `batch_compute` do what they say.
 
 Every step can run twice, or again after a kill. It ends with status 0 only if what it says is true, 1 if it
 could not do it, with the reason on standard error and, with --json, as an object on standard output.
@@ -38,7 +38,7 @@ def add_parser(
                 metavar="DATE",
                 help="of the exchange (default: the last that is over)",
             )
-        runs[parser] = partial(_run, name)
+        runs[parser] = _run_compute if name == "compute" else partial(_run, name)
         return parser
 
     _add_listing(add("collect", "Write down which symbols the session's night is about."))
@@ -152,3 +152,12 @@ def _run(name: str, config: "PipelineConfig", arguments: argparse.Namespace) -> 
     from stockpipeline.cli.batch_steps import run
 
     return run(name, config, arguments)
+
+
+def _run_compute(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
+    from stockpipeline.runtime.imports import without
+
+    with without("pandas", "polars"):
+        from stockpipeline.cli.batch_compute import run
+
+    return run(config, arguments)

@@ -1,4 +1,7 @@
-"""`stockpipeline batch compute`: the indicators, by this process or by Spark's pods."""
+"""`stockpipeline batch compute`: the indicators, by this process or by Spark's pods.
+
+Apart from the other steps, because it is over before what they need would be loaded.
+"""
 
 import argparse
 import os
@@ -7,15 +10,18 @@ from pathlib import PurePosixPath
 
 import structlog
 
-from stockpipeline.adapters.kubernetes_api import Access, KubernetesApi
+from stockpipeline.adapters.kubernetes_api import Access, KubernetesApi, KubernetesRefused, NoCluster
 from stockpipeline.api import Batch, Engine, Indicator, PipelineConfig
 from stockpipeline.batch.compute import Computed, compute_all, pending
 from stockpipeline.batch.engines import choose
-from stockpipeline.batch.lake import PARTS, Lake
+from stockpipeline.batch.lake import PARTS, BrokenPart, Lake
 from stockpipeline.batch.night_folder import StepMissing
+from stockpipeline.batch.spark_job import TooSmall
 from stockpipeline.batch.spark_request import SparkRequest, SparkVolume
-from stockpipeline.batch.spark_run import SparkFailed, SparkRun, run_on_spark
+from stockpipeline.batch.spark_run import NoSparkAccount, SparkFailed, SparkRun, run_on_spark
 from stockpipeline.batch.watchlist import batch_indicators
+from stockpipeline.cli.batch_report import Told, session_of, tell
+from stockpipeline.market.calendar import UnknownSession
 
 _log = structlog.get_logger()
 _ROUNDS = 3
@@ -24,6 +30,30 @@ _ROUNDS = 3
 
 class NoSparkPods(Exception):
     """Spark is asked for, and what its pods need is not told; the message names the options."""
+
+
+EXPECTED = (
+    BrokenPart,
+    KubernetesRefused,
+    NoCluster,
+    NoSparkAccount,
+    NoSparkPods,
+    OSError,
+    SparkFailed,
+    StepMissing,
+    TooSmall,
+    UnknownSession,
+)
+"""Why it cannot be done."""
+
+
+def run(config: PipelineConfig, arguments: argparse.Namespace) -> int:
+    """Run the command and say what it did; return the exit status."""
+    return tell("compute", config, _told(config, arguments), EXPECTED, as_json=arguments.json)
+
+
+def _told(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
+    yield "compute", compute(config, arguments, session_of(config, arguments))
 
 
 def compute(config: PipelineConfig, arguments: argparse.Namespace, session: int) -> Computed | SparkRun:

@@ -2,16 +2,9 @@
 
 import argparse
 import dataclasses
-import json
-import sys
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import msgspec
+from collections.abc import Callable
 
 from stockpipeline.adapters.history_redis import HistoryUnavailable
-from stockpipeline.adapters.kubernetes_api import KubernetesRefused, NoCluster
 from stockpipeline.api import PipelineConfig
 from stockpipeline.batch import steps
 from stockpipeline.batch.daily_sources import NoDailySource
@@ -21,13 +14,10 @@ from stockpipeline.batch.night_folder import StepMissing
 from stockpipeline.batch.outcomes import CoverageTooLow, Outcome
 from stockpipeline.batch.redis_sync import EmptyHistory
 from stockpipeline.batch.replica_to_redis import EmptyStore, sync_replica
-from stockpipeline.batch.spark_job import TooSmall
-from stockpipeline.batch.spark_run import NoSparkAccount, SparkFailed
-from stockpipeline.cli.batch_compute import NoSparkPods, compute
+from stockpipeline.cli.batch_report import Told, session_of, tell
 from stockpipeline.market.calendar import SessionCalendar, UnknownSession
 from stockpipeline.market.listing import BadListing, ShrunkenListing
 from stockpipeline.market.sessions import session_date, session_from_date, session_iso
-from stockpipeline.runtime.logs import configure
 from stockpipeline.sources.nasdaq import ListingPlaces
 from stockpipeline.store.deliveries import Deliveries
 from stockpipeline.store.errors import StoreError
@@ -42,20 +32,14 @@ EXPECTED = (
     EmptyHistory,
     EmptyStore,
     HistoryUnavailable,
-    KubernetesRefused,
-    NoCluster,
     NoDailySource,
-    NoSparkAccount,
-    NoSparkPods,
     OSError,
     ShrunkenListing,
-    SparkFailed,
     StepMissing,
     StoreError,
-    TooSmall,
     UnknownSession,
 )
-"""Why a step cannot be done; anything else is a mistake in the program, and shows its stack."""
+"""Why a step cannot be done."""
 
 
 class NotSettled(Exception):
@@ -68,20 +52,8 @@ class SourceRefuses(NotSettled):
 
 def run(name: str, config: PipelineConfig, arguments: argparse.Namespace) -> int:
     """Run a command and say what it did; return the exit status."""
-    configure(sys.stderr, component="batch", pipeline=config.name)  # standard output is for reports
-    try:
-        for step, report in _COMMANDS[name](config, arguments):
-            _say(step, report, as_json=arguments.json)
-    except (*EXPECTED, NotSettled) as error:
-        if arguments.json:
-            print(json.dumps({"ok": False, "error": type(error).__name__, "message": str(error)}), flush=True)
-        print(f"stockpipeline batch {name}: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-Told = Iterator[tuple[str, Any]]
-"""Names of steps and their reports."""
+    told = _COMMANDS[name](config, arguments)
+    return tell(name, config, told, (*EXPECTED, NotSettled), as_json=arguments.json)
 
 
 def _collect(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
@@ -107,10 +79,6 @@ def _gate(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
 
 def _merge(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
     yield "merge", steps.merge_downloads(_night(config, arguments))
-
-
-def _compute(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
-    yield "compute", compute(config, arguments, _night(config, arguments).session)
 
 
 def _scan(config: PipelineConfig, arguments: argparse.Namespace) -> Told:
@@ -162,7 +130,6 @@ _COMMANDS: dict[str, Callable[[PipelineConfig, argparse.Namespace], Told]] = {
     "download": _download,
     "gate": _gate,
     "merge": _merge,
-    "compute": _compute,
     "scan": _scan,
     "load": _load,
     "sync": _sync,
@@ -171,32 +138,8 @@ _COMMANDS: dict[str, Callable[[PipelineConfig, argparse.Namespace], Told]] = {
 
 
 def _night(config: PipelineConfig, arguments: argparse.Namespace) -> steps.Night:
-    calendar = SessionCalendar(config.spec.universe.exchange)
-    if arguments.session is None:
-        session = calendar.last_closed(int(time.time() * 1000))
-    else:
-        session = session_from_date(arguments.session)
-        calendar.open_close_ms(session)
-    return steps.Night(config, arguments.lake, session)
+    return steps.Night(config, arguments.lake, session_of(config, arguments))
 
 
 def _places(arguments: argparse.Namespace) -> ListingPlaces:
     return ListingPlaces(arguments.listed, arguments.screener)
-
-
-def _say(step: str, report: Any, *, as_json: bool) -> None:
-    fields = msgspec.to_builtins(report)
-    if as_json:
-        print(json.dumps({"ok": True, "step": step, **fields}), flush=True)
-    else:
-        print(f"{step}: {_text(fields)}", flush=True)
-
-
-def _text(fields: dict[str, Any]) -> str:
-    """Return the figures of a report: `symbols 4000, outcomes ok 3990 error 10, gone 0`."""
-    told = []
-    for name, value in fields.items():
-        if isinstance(value, dict):
-            value = " ".join(f"{key} {one}" for key, one in value.items()) or "none"
-        told.append(f"{name.replace('_', ' ')} {value}")
-    return ", ".join(told)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -122,7 +123,8 @@ def describe(airflow: Airflow, folder: Path, at: Exchange, name: str, redis: str
 @pytest.fixture
 def store(kafka: str, redis: str, tmp_path: Path) -> Iterator[None]:
     """The store's service, which alone opens the master."""
-    config = pipeline("night-store", kafka, redis, store={}, replicaSync={"schedule": {"publish": "200ms"}})
+    name = f"night-store-{token_hex(3)}"  # its topics are its own
+    config = pipeline(name, kafka, redis, store={}, replicaSync={"schedule": {"publish": "200ms"}})
     create_topics(config, Topic.SIGNALS, Topic.PERFORMANCE)
     (tmp_path / "store").mkdir()
     running = service("store", config, tmp_path / "store", {"STOCKPIPELINE_DATA": str(tmp_path / "data")})

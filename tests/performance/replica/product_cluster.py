@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster import deploy, imagebuild, prerequisites
+from cluster import deploy
 from cluster.embedded.node import EmbeddedNode
 from cluster.progress import Progress
-from cluster.settings import Settings
 from cluster.shell import run, wait_until
-from cluster.up import exclusive
+from tests.performance.own_node import own_node
 
 NAME = "stockpipeline-bench-replica"
 _READY_SECONDS = 300.0
@@ -46,18 +44,6 @@ class ProductCluster:
 @contextmanager
 def product_cluster(progress: Progress) -> Iterator[ProductCluster]:
     """A new cluster; taken away at the end, whatever happens."""
-    settings = Settings.from_environment({**os.environ, "CLUSTER": "node", "CLUSTER_NAME": NAME})
-    prerequisites.check(settings)
-    built = imagebuild.build_all(settings, progress, (*deploy.SERVERS, "services"))
-    images = {image.name: image for image in built}
-    with exclusive(settings):
-        node = EmbeddedNode(settings)
-        node.down(progress)  # what a killed run may have left
-        try:
-            node.up(progress)
-            with progress.step("Load the images"), deploy.ImageLoading(node, images) as loading:
-                loading.wait_for(*images)
-            deploy.product(settings, node, images, progress)
-            yield ProductCluster(node)
-        finally:
-            node.down(progress)
+    with own_node(NAME, (*deploy.SERVERS, "services"), progress) as made:
+        deploy.product(made.settings, made.node, made.images, progress)
+        yield ProductCluster(made.node)
