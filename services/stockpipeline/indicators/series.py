@@ -21,21 +21,18 @@ Column = NDArray[np.float64]
 _Own = Callable[[BarSeries, Mapping[str, Number]], list[Column]]
 
 
-def series_values(plan: Plan, bars: BarSeries, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+def series_values(plan: Plan, bars: BarSeries) -> NDArray[np.float64]:
     """Return the indicators' values, one row for each output of the plan's calls, one column for each bar.
 
-    Row `i` is position `len(BAR_FIELDS) + i` of a vector of the plan. They are written into `out` where it
-    is given, of the same shape and type float64.
+    Row `i` is position `len(BAR_FIELDS) + i` of a vector of the plan.
     """
-    return many_series_values(plan, [bars], out)
+    return many_series_values(plan, [bars])
 
 
-def many_series_values(
-    plan: Plan, series: Sequence[BarSeries], out: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
+def many_series_values(plan: Plan, series: Sequence[BarSeries]) -> NDArray[np.float64]:
     """Return the values of series after series, as `series_values` of each would, one beside the other."""
     rows = sum(len(computation.call.function.outputs) for computation in plan.computations)
-    values = np.empty((rows, sum(map(len, series)))) if out is None else out
+    values = np.empty((rows, sum(map(len, series))))
     runs: dict[tuple[str, ...], NDArray[np.int64]] = {}
     row = 0
     for computation in plan.computations:

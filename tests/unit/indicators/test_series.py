@@ -8,7 +8,7 @@ import pytest
 from stockpipeline.api import BAR_FIELDS, DEFAULT_INDICATORS, Indicator
 from stockpipeline.indicators.catalog import functions
 from stockpipeline.indicators.engine import IndicatorEngine, Plan
-from stockpipeline.indicators.series import series_values
+from stockpipeline.indicators.series import many_series_values, series_values
 from stockpipeline.market.bars import Bar, BarSeries
 from stockpipeline.market.packaged import PACKAGED_SYMBOLS, packaged_bars
 from tests.unit.indicators.test_engine import random_bars
@@ -58,8 +58,12 @@ def test_short_series_have_no_values(count: int) -> None:
     np.testing.assert_array_equal(found, streamed(plan, bars).reshape(5, count))
 
 
-def test_values_are_written_in_place() -> None:
-    plan, bars = Plan(DEFAULT_INDICATORS), packaged_bars("IBM")
-    out = np.empty((7, len(bars) + 2))
-    series_values(plan, bars, out[:, 1:-1])
-    np.testing.assert_array_equal(out[:, 1:-1], series_values(plan, bars))
+def test_many_series_have_the_values_of_each_by_itself() -> None:
+    plan = Plan([*DEFAULT_INDICATORS, Indicator(name="rvol", function="RVOL")])
+    first = packaged_bars("IBM")[:300]
+    flat = [Bar(int(first.sessions[-1]) + day, *(100.0,) * 5) for day in range(1, 60)]
+    # The second goes on as flat as the first one ends, and the third has no values at all.
+    series = [first.joined(BarSeries.from_bars(flat)), BarSeries.from_bars(flat), first[:3], first]
+    found = many_series_values(plan, series)
+    np.testing.assert_array_equal(found, np.hstack([series_values(plan, one) for one in series]))
+    assert many_series_values(plan, []).shape == (8, 0)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockpipeline.api import BAR_FIELDS
 from stockpipeline.market.bars import Bar, BarSeries, InvalidBars
 from stockpipeline.market.sessions import session_date, session_from_date, session_iso
 
@@ -109,3 +110,27 @@ def test_slices_by_date() -> None:
 def test_session_numbers_are_days(day: date) -> None:
     assert session_date(session_from_date(day)) == day
     assert session_iso(session_from_date(day)) == day.isoformat()
+
+
+def columns_of(*series: BarSeries) -> tuple[np.ndarray, list[np.ndarray], list[tuple[str, slice]]]:
+    ends = np.cumsum([0, *map(len, series)]).tolist()
+    named = [(f"S{number}", slice(*ends[number : number + 2])) for number in range(len(series))]
+    columns = [np.concatenate([getattr(one, field) for one in series]) for field in BAR_FIELDS]
+    return np.concatenate([one.sessions for one in series]), columns, named
+
+
+def test_many_series_are_those_of_their_rows() -> None:
+    every = [a_series(3), a_series(1), a_series(5)]
+    assert BarSeries.many(*columns_of(*every)) == every
+    assert BarSeries.many(*columns_of(a_series(0))) == [a_series(0)]
+
+
+def test_the_one_of_many_that_is_none_is_named() -> None:
+    sessions, columns, named = columns_of(a_series(3), a_series(3))
+    sessions[5] = sessions[4]
+    with pytest.raises(InvalidBars, match="S1: the bar of .* does not come after"):
+        BarSeries.many(sessions, columns, named)
+    sessions, columns, named = columns_of(a_series(3), a_series(3))
+    columns[2][1] = -1.0
+    with pytest.raises(InvalidBars, match="S0: the bar of .* must have"):
+        BarSeries.many(sessions, columns, named)
