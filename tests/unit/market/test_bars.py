@@ -128,9 +128,9 @@ def test_many_series_are_those_of_their_rows() -> None:
 def test_the_one_of_many_that_is_none_is_named() -> None:
     sessions, columns, named = columns_of(a_series(3), a_series(3))
     sessions[5] = sessions[4]
-    with pytest.raises(InvalidBars, match="S1: the bar of .* does not come after"):
+    with pytest.raises(InvalidBars, match=r"S1: the bar of .* does not come after"):
         BarSeries.many(sessions, columns, named)
     sessions, columns, named = columns_of(a_series(3), a_series(3))
     columns[2][1] = -1.0
-    with pytest.raises(InvalidBars, match="S0: the bar of .* must have"):
+    with pytest.raises(InvalidBars, match=r"S0: the bar of .* must have"):
         BarSeries.many(sessions, columns, named)
