@@ -60,6 +60,36 @@ MIGRATIONS: tuple[Migration, ...] = (
         "how good each session's run of the batch was",
         ("CREATE TABLE runs (session DATE, measure VARCHAR, value DOUBLE)",),
     ),
+    Migration(
+        4,
+        "bars in the terms of the newest one",
+        # As market.corporate_actions: a factor is of the close before its action, and counts for all before.
+        (
+            """
+            CREATE VIEW adjusted_bars AS
+            WITH factors AS (
+                SELECT actions.symbol, actions.session, actions.split,
+                    (1 - actions.dividend / bars.close) / actions.split AS factor
+                FROM actions ASOF JOIN (FROM bars WHERE basis = 'traded') bars
+                    ON actions.symbol = bars.symbol AND actions.session > bars.session
+            ),
+            since AS (
+                SELECT symbol, session, product(factor) OVER later AS factor,
+                    product(split) OVER later AS split
+                FROM factors WINDOW later AS (PARTITION BY symbol ORDER BY session DESC)
+            ),
+            chosen AS (
+                SELECT bars.*, coalesce(since.factor, 1) AS factor, coalesce(since.split, 1) AS split
+                FROM (FROM bars WHERE basis = 'traded') bars ASOF LEFT JOIN since
+                    ON bars.symbol = since.symbol AND bars.session < since.session
+            )
+            SELECT session, symbol, open * factor AS open, high * factor AS high, low * factor AS low,
+                close * factor AS close, volume * split AS volume, 'adjusted' AS basis
+            FROM chosen
+            UNION ALL FROM bars WHERE basis = 'adjusted'
+            """,
+        ),
+    ),
 )
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from prometheus_client import CollectorRegistry
 
+from stockpipeline.api import BAR_FIELDS
 from stockpipeline.batch.compute import compute_all
 from stockpipeline.batch.histories import histories, newest_session
 from stockpipeline.batch.lake import PARTS, BrokenPart, Lake, actions_table, bars_table, part_of, write_part
@@ -137,3 +138,21 @@ def test_an_empty_store_has_no_histories(tmp_path: Path) -> None:
     ask = query(tmp_path / "master.duckdb")
     assert newest_session(ask) is None
     assert histories(ask, LAST) == {}
+
+
+def test_readers_find_prices_both_as_traded_and_adjusted(tmp_path: Path) -> None:
+    lake = make_lake(tmp_path / "lake", SERIES)
+    with Writer(tmp_path / "master.duckdb") as writer:
+        load_store(writer, lake, SCAN_INDICATORS, LAST, results(lake, LAST), since=0)
+    read = query(tmp_path / "master.duckdb")
+    for symbol, series in SERIES.items():
+        wanted = {
+            "bars": ("traded", series),
+            "adjusted_bars": ("adjusted", adjusted(series, [SPLIT] if symbol == "AAPL" else [])),
+        }
+        for table, (basis, bars) in wanted.items():
+            found = read(f"FROM {table} WHERE symbol = ? ORDER BY session", [symbol])
+            assert found.column("basis").unique().to_pylist() == [basis]
+            for field in BAR_FIELDS:
+                # DuckDB multiplies factors in an order of its own.
+                np.testing.assert_allclose(found.column(field), getattr(bars, field), rtol=1e-12)
