@@ -10,11 +10,11 @@ import uuid
 import kopf
 import structlog
 
-from stockpipeline.runtime import logs
+from stockpipeline.runtime import logs, tracing
 from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.http import StatusServer
 from stockpipeline.runtime.metrics import new_registry
-from stockpipeline.runtime.settings import instance_name
+from stockpipeline.runtime.settings import BadSetting, instance_name
 from stockpipeline_operator.batch_metrics import BatchMetrics
 from stockpipeline_operator.controller import handlers
 from stockpipeline_operator.controller.owned_watch import OwnedWatch
@@ -62,14 +62,18 @@ def main() -> int:
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         settings = Settings.from_environment()
+        tracing.configure("operator")
         info = connection()
-    except (SettingsError, NoCluster) as error:
+    except (SettingsError, BadSetting, NoCluster) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    return let_go(settings, info, stop) if sys.argv[1:] == ["let-go"] else run(settings, info, stop)
+    try:
+        return let_go(settings, info, stop) if sys.argv[1:] == ["let-go"] else run(settings, info, stop)
+    finally:
+        tracing.close()
 
 
 def run(settings: Settings, info: kopf.ConnectionInfo, stop: threading.Event) -> int:

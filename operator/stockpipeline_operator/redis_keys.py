@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-import redis
+from stockpipeline.runtime.redis_client import Redis, RedisError
 
 _TIMEOUT_SECONDS = 5.0
 _BATCH = 500
@@ -22,16 +22,14 @@ def delete_keys(url: str, prefix: str) -> int:
     """
     try:
         with closing(
-            redis.Redis.from_url(
-                url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
-            )
+            Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS)
         ) as client:
             return _delete(client, prefix)
-    except redis.RedisError as error:
+    except RedisError as error:
         raise RedisFailure(f"Redis at {url}: cannot delete the keys {prefix}*: {error}") from error
 
 
-def _delete(client: redis.Redis, prefix: str) -> int:
+def _delete(client: Redis, prefix: str) -> int:
     deleted = 0
     batch: list[bytes] = []
     # The prefix holds only letters, digits, '-', '.' and ':', none of which is special in a pattern.

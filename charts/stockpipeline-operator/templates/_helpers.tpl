@@ -26,6 +26,11 @@ its defaults, and others. */}}
 {{- end }}
 {{- $redis := urlParse .Values.defaults.redis.url }}
 {{- $ports = append $ports (contains ":" $redis.host | ternary (splitList ":" $redis.host | last) "6379" | int) }}
+{{- with .Values.tracing.endpoint }}
+{{- $host := (urlParse .).host }}
+{{- $usual := hasPrefix "https:" . | ternary "443" "80" }}
+{{- $ports = append $ports (contains ":" $host | ternary (splitList ":" $host | last) $usual | int) }}
+{{- end }}
 {{- range .Values.networkPolicy.egress.ports }}
 {{- $ports = append $ports (int .) }}
 {{- end }}
@@ -115,6 +120,16 @@ the pipelines in it, and their finalizers could then never be removed. */}}
 {{- $pullSecrets = append $pullSecrets .name }}
 {{- end -}}
 - {name: STOCKPIPELINE_LOG_LEVEL, value: {{ .Values.logLevel | quote }}}
+{{- with .Values.tracing }}
+{{- if .endpoint }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ .endpoint | quote }}}
+- {name: OTEL_TRACES_SAMPLER, value: parentbased_traceidratio}
+- {name: OTEL_TRACES_SAMPLER_ARG, value: {{ .ratio | toString | quote }}}
+{{- if .headers.name }}
+- {name: OTEL_EXPORTER_OTLP_HEADERS, valueFrom: {secretKeyRef: {{ toJson .headers }}}}
+{{- end }}
+{{- end }}
+{{- end }}
 - {name: STOCKPIPELINE_OPERATOR_CHART, value: /opt/stockpipeline/charts/stockpipeline}
 - {name: STOCKPIPELINE_OPERATOR_SERVICES_REPOSITORY, value: {{ .Values.services.image.repository | quote }}}
 - {name: STOCKPIPELINE_OPERATOR_SERVICES_TAG, value: {{ .Values.services.image.tag | quote }}}

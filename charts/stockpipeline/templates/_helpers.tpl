@@ -29,6 +29,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   blockOwnerDeletion: false
 {{- end }}
 
+{{/* OpenTelemetry's variables as a list in JSON, but for those that the component has in its own env. */}}
+{{- define "stockpipeline.tracing" -}}
+{{- $own := list }}
+{{- range .settings.env }}{{ $own = append $own .name }}{{ end }}
+{{- $wanted := list }}
+{{- with .root.Values.tracing }}
+{{- if .endpoint }}
+{{- $all := dict "OTEL_EXPORTER_OTLP_ENDPOINT" .endpoint "OTEL_TRACES_SAMPLER" "parentbased_traceidratio" "OTEL_TRACES_SAMPLER_ARG" (toString .ratio) }}
+{{- range $name, $value := $all }}
+{{- if not (has $name $own) }}{{ $wanted = append $wanted (dict "name" $name "value" $value) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $wanted }}
+{{- end }}
+
 {{/* A container of the services' image; takes a dict of root, settings (of the component), name, args, and optionally
 mounts, variables (of the environment) and envFrom. */}}
 {{- define "stockpipeline.container" -}}
@@ -42,6 +58,9 @@ terminationMessagePolicy: FallbackToLogsOnError
 env:
   - name: STOCKPIPELINE_LOG_LEVEL
     value: {{ .root.Values.logLevel }}
+  {{- range include "stockpipeline.tracing" . | fromJsonArray }}
+  - {{ toJson . }}
+  {{- end }}
   {{- range .variables }}
   - {{ toJson . }}
   {{- end }}

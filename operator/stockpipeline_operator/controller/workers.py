@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
+from stockpipeline.runtime import tracing
 from stockpipeline.runtime.health import Heartbeat
 from stockpipeline_operator.controller.work_queue import WorkQueue
 from stockpipeline_operator.leadership.fence import NotLeading
@@ -82,7 +83,10 @@ class Workers:
     def _pass(self, key: Key) -> None:
         log = _log.bind(namespace=key[0], pipeline=key[1])
         try:
-            with self._metrics.duration.time():
+            with (
+                self._metrics.duration.time(),
+                tracing.span("reconcile", namespace=key[0], pipeline=key[1]),
+            ):
                 again = self._reconcile(key)
         except Retry as retry:
             self._metrics.reconciles.labels("retry").inc()

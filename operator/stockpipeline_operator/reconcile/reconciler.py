@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stockpipeline.api import PlanReason
+from stockpipeline.runtime import tracing
 from stockpipeline_operator.helm.releases import HelmFailure
 from stockpipeline_operator.kafka_topics import KafkaFailure
 from stockpipeline_operator.kube.client import ApiError, Conflict, NotFound
@@ -155,7 +156,8 @@ class Reconciler:
             decision = decide(work.desired, work.observed)
             if isinstance(decision, Rest):
                 return decision
-            STEPS[decision](work)
+            with tracing.span(decision.value):
+                STEPS[decision](work)
             last = decision
         raise Retry(f"{_MOST_STEPS} steps did not settle it; the last was: {decision.value}")
 

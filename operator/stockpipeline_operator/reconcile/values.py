@@ -43,6 +43,8 @@ def release_values(config: PipelineConfig, uid: str, base: Base) -> Values:
     }
     if config.spec.log_level is not LogLevel.INFO:
         values["logLevel"] = config.spec.log_level.value.lower()
+    if config.spec.tracing is not None:
+        values["tracing"] = config.spec.tracing.to_wire()
     if settings.services_pull_secrets:
         values["imagePullSecrets"] = [{"name": name} for name in settings.services_pull_secrets]
     if secrets := source_secrets(config.spec):

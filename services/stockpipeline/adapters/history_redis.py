@@ -12,13 +12,9 @@ Redis only holds what can be loaded again.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeVar, cast
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, WatchError
-from redis.retry import Retry
-
 from stockpipeline.api import PipelineNames
 from stockpipeline.market.bars import BarSeries, InvalidBars
+from stockpipeline.runtime.redis_client import NoBackoff, Redis, RedisError, Retry, WatchError
 
 _T = TypeVar("_T")
 _TIMEOUT_SECONDS = 3.0

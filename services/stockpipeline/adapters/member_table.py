@@ -7,7 +7,7 @@ script, on Redis' own clock, in ms.
 
 from typing import NamedTuple
 
-import redis
+from stockpipeline.runtime.redis_client import Redis, RedisError
 
 _BEAT = """
 local time = redis.call('TIME')
@@ -76,7 +76,7 @@ class MemberTable:
         self._key = key
         self._lease_ms = lease_ms
         self._grace_ms = grace_ms
-        self._redis = redis.Redis.from_url(
+        self._redis = Redis.from_url(
             url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds
         )
         self._script = self._redis.register_script(_BEAT)
@@ -91,7 +91,7 @@ class MemberTable:
             epoch, quiet, found = self._script(
                 keys=[self._key], args=[member, seen, self._lease_ms, self._grace_ms]
             )
-        except redis.RedisError as error:
+        except RedisError as error:
             raise TableUnavailable(f"Redis at {self._url}: {error}") from error
         names = [name.decode() for name in found[::2]]
         return Answer(int(epoch), int(quiet), dict(zip(names, map(int, found[1::2]), strict=True)))
@@ -104,7 +104,7 @@ class MemberTable:
         """
         try:
             self._redis.eval(_LEAVE, 1, self._key, member)
-        except redis.RedisError as error:
+        except RedisError as error:
             raise TableUnavailable(f"Redis at {self._url}: {error}") from error
 
     def close(self) -> None:

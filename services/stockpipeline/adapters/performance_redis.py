@@ -11,12 +11,8 @@ Redis only holds what the topics hold, too.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
-
 from stockpipeline.api import PipelineNames
+from stockpipeline.runtime.redis_client import NoBackoff, Redis, RedisError, Retry
 
 MOST_CLOSED = 1000
 """Closed performances that are kept of each partition."""

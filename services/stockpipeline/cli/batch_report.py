@@ -12,6 +12,7 @@ import msgspec
 from stockpipeline.api import PipelineConfig
 from stockpipeline.market.calendar import SessionCalendar
 from stockpipeline.market.sessions import session_from_date
+from stockpipeline.runtime import tracing
 from stockpipeline.runtime.logs import configure
 
 Told = Iterator[tuple[str, Any]]
@@ -23,23 +24,33 @@ def tell(
     config: PipelineConfig,
     told: Told,
     expected: tuple[type[Exception], ...],
-    *,
-    as_json: bool,
+    arguments: argparse.Namespace,
 ) -> int:
     """Run the steps of a command and say what they did; return the exit status.
 
     ``expected`` is why a step cannot be done; anything else is a mistake in the program, and shows its stack.
     """
     configure(sys.stderr, component="batch", pipeline=config.name)  # standard output is for reports
+    tracing.configure("batch", f"{config.namespace}/{config.name}")
     try:
-        for step, report in told:
-            _say(step, report, as_json=as_json)
+        with tracing.span(f"batch {name}", _trace_id(config, arguments)):
+            for step, report in told:
+                _say(step, report, as_json=arguments.json)
     except expected as error:
-        if as_json:
+        if arguments.json:
             print(json.dumps({"ok": False, "error": type(error).__name__, "message": str(error)}), flush=True)
         print(f"stockpipeline batch {name}: {error}", file=sys.stderr)
         return 1
+    finally:
+        tracing.close()
     return 0
+
+
+def _trace_id(config: PipelineConfig, arguments: argparse.Namespace) -> str | None:
+    """The id of the trace that all steps of a session share; each is a process of its own."""
+    if arguments.session is None:
+        return None
+    return tracing.trace_id_of("batch", config.namespace, config.name, str(arguments.session))
 
 
 def session_of(config: PipelineConfig, arguments: argparse.Namespace) -> int:

@@ -53,7 +53,7 @@ class SourceRefuses(NotSettled):
 def run(name: str, config: PipelineConfig, arguments: argparse.Namespace) -> int:
     """Run a command and say what it did; return the exit status."""
     told = _COMMANDS[name](config, arguments)
-    return tell(name, config, told, (*EXPECTED, NotSettled), as_json=arguments.json)
+    return tell(name, config, told, (*EXPECTED, NotSettled), arguments)
 
 
 def _collect(config: PipelineConfig, arguments: argparse.Namespace) -> Told:

@@ -23,7 +23,7 @@ from stockpipeline.adapters.kafka_transactions import KeepWaiting, Transactional
 from stockpipeline.api import PipelineNames, Topic
 from stockpipeline.detector.schedule import CommitSchedule
 from stockpipeline.detector.state_writer import StateWriter
-from stockpipeline.detector.visible import origin_of, tell_visible
+from stockpipeline.detector.visible import Sighting
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.signal import Signal, encode_signal
 
@@ -93,13 +93,14 @@ class EarlySignals:
 
     def add_signal(self, signal: Signal, tick: Message) -> None:
         """Send a signal; it is told of when Kafka has it."""
-        origin = origin_of(tick)
-
-        def delivered() -> None:
-            tell_visible(signal, origin, self._metrics)
-
+        sighting = Sighting(signal, tick)
         self._early.send(
-            self._signals_topic, encode_signal(signal), signal.symbol, self._keep_waiting, delivered=delivered
+            self._signals_topic,
+            encode_signal(signal),
+            signal.symbol,
+            self._keep_waiting,
+            headers=sighting.headers,
+            delivered=lambda: sighting.tell(self._metrics),
         )
 
     def add_dead_letter(self, message: Message, reason: str, explanation: str) -> None:

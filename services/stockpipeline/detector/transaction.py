@@ -13,7 +13,7 @@ from stockpipeline.adapters.kafka_transactions import KeepWaiting, Transactional
 from stockpipeline.api import PipelineNames, Topic
 from stockpipeline.detector.schedule import CommitSchedule
 from stockpipeline.detector.state_writer import StateWriter
-from stockpipeline.detector.visible import Origin, origin_of, tell_visible
+from stockpipeline.detector.visible import Sighting
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.signal import Signal, encode_signal
 
@@ -39,7 +39,7 @@ class Transaction:
         self._keep_waiting = keep_waiting
         self._signals_topic = names.topic(Topic.SIGNALS)
         self._dead_letter_topic = names.topic(Topic.DEAD_LETTER)
-        self._signals: list[tuple[Signal, Origin]] = []
+        self._sightings: list[Sighting] = []
 
     @property
     def open(self) -> bool:
@@ -58,8 +58,15 @@ class Transaction:
 
     def add_signal(self, signal: Signal, tick: Message) -> None:
         """Send a signal; it is told of after the commit."""
-        self._producer.send(self._signals_topic, encode_signal(signal), signal.symbol, self._keep_waiting)
-        self._signals.append((signal, origin_of(tick)))
+        sighting = Sighting(signal, tick)
+        self._producer.send(
+            self._signals_topic,
+            encode_signal(signal),
+            signal.symbol,
+            self._keep_waiting,
+            headers=sighting.headers,
+        )
+        self._sightings.append(sighting)
         self._schedule.urgent()
 
     def add_dead_letter(self, message: Message, reason: str, explanation: str) -> None:
@@ -103,9 +110,9 @@ class Transaction:
                 self._consumer.topic, positions, self._consumer.group_metadata(), self._keep_waiting
             )
         self._state.committed()
-        for signal, origin in self._signals:
-            tell_visible(signal, origin, self._metrics)
-        self._signals = []
+        for sighting in self._sightings:
+            sighting.tell(self._metrics)
+        self._sightings = []
         self._schedule.closed()
 
     def abort(self) -> None:
@@ -119,5 +126,5 @@ class Transaction:
         self._producer.abort(self._keep_waiting)
         self._metrics.transactions_aborted.inc()
         self._state.clear()
-        self._signals = []
+        self._sightings = []
         self._schedule.closed()

@@ -9,6 +9,7 @@ import structlog
 
 from stockpipeline.runtime.redaction import conceal_environment, redact
 from stockpipeline.runtime.settings import log_level
+from stockpipeline.runtime.tracing import current_ids
 
 
 def configure(stream: TextIO | None = None, **context: str) -> None:
@@ -24,6 +25,7 @@ def configure(stream: TextIO | None = None, **context: str) -> None:
     # Not contextvars: those are per thread, and the context belongs to the whole process.
     shared: list[structlog.typing.Processor] = [
         _constant(context),
+        _traced,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
@@ -53,6 +55,10 @@ def _redacted(render: Callable[..., str | bytes]) -> structlog.typing.Processor:
         return redact(str(render(logger, method, event)))
 
     return finish
+
+
+def _traced(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {**current_ids(), **event}
 
 
 def _constant(context: dict[str, str]) -> structlog.typing.Processor:

@@ -8,7 +8,7 @@ import structlog
 
 from stockpipeline import __version__
 from stockpipeline.api import PipelineConfig
-from stockpipeline.runtime import logs
+from stockpipeline.runtime import logs, tracing
 from stockpipeline.runtime.settings import grace_seconds, instance_name
 from stockpipeline.runtime.shutdown import Shutdown
 
@@ -24,12 +24,17 @@ def run_service(
         BadSetting: an environment variable has a value that cannot be used.
         ValueError: as `run` does for a configuration that it cannot use.
     """
-    logs.configure(component=component, pipeline=f"{config.namespace}/{config.name}")
+    pipeline = f"{config.namespace}/{config.name}"
+    logs.configure(component=component, pipeline=pipeline)
+    tracing.configure(component, pipeline)
     sys.excepthook = _log_crash
     shutdown = Shutdown(grace_seconds())
     shutdown.install()
     _log.info("starting", version=__version__, instance=instance_name(), kafka=config.bootstrap_servers)
-    return run(config, shutdown)
+    try:
+        return run(config, shutdown)
+    finally:
+        tracing.close()
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -12,6 +12,7 @@ from stockpipeline.api import PipelineNames, Topic
 from stockpipeline.runtime.store_metrics import StoreMetrics
 from stockpipeline.signals.signal import Signal, decode_signal
 from stockpipeline.store.loads import Record
+from stockpipeline.store_service.signal_traces import SignalTraces
 
 TOPICS = (Topic.SIGNALS, Topic.PERFORMANCE)
 _log = structlog.get_logger()
@@ -35,10 +36,13 @@ class Batch:
 class Intake:
     """Reads both topics of a pipeline and gathers their records until they are taken."""
 
-    def __init__(self, follower: TopicFollower, names: PipelineNames, metrics: StoreMetrics) -> None:
+    def __init__(
+        self, follower: TopicFollower, names: PipelineNames, metrics: StoreMetrics, traces: SignalTraces
+    ) -> None:
         self._follower = follower
         self._names = names
         self._metrics = metrics
+        self._traces = traces
         self.batch = Batch()
 
     def begin(self, partitions: int, loaded: Callable[[str], Mapping[int, int]]) -> None:
@@ -102,6 +106,7 @@ class Intake:
                 signal = decode_signal(value)
                 datetime.fromisoformat(signal.bar)
                 self.batch.signals.append((record, signal))
+                self._traces.read(message)
             else:
                 value.decode()
                 self.batch.performance.append(record)

@@ -25,6 +25,7 @@ from stockpipeline.store_service.intake import Intake
 from stockpipeline.store_service.published import Published
 from stockpipeline.store_service.publisher import Publishing
 from stockpipeline.store_service.publisher_process import Received, Task
+from stockpipeline.store_service.signal_traces import SignalTraces
 from stockpipeline.store_service.upkeep import Upkeep
 
 _POLL_SECONDS = 0.2
@@ -52,6 +53,7 @@ class StoreLoop:
         history: History,
         interval: float,
         metrics: StoreMetrics,
+        traces: SignalTraces,
         readiness: Readiness,
         heartbeat: Heartbeat,
         shutdown: Shutdown,
@@ -62,6 +64,7 @@ class StoreLoop:
         self._publishing = publishing
         self._interval = interval
         self._metrics = metrics
+        self._traces = traces
         self._readiness = readiness
         self._heartbeat = heartbeat
         self._shutdown = shutdown
@@ -166,6 +169,7 @@ class StoreLoop:
             return
         self._readiness.fine("master")
         self._metrics.commits.inc()
+        self._traces.committed()
         for record, signal in batch.signals:
             _log.debug(
                 "a signal is in the store",
@@ -190,5 +194,6 @@ class StoreLoop:
         match done:
             case PublishReport():
                 self._arrivals.published(done.generation)
+                self._traces.published(done.generation)
             case Received():
                 self._arrivals.received(done)

@@ -22,6 +22,7 @@ from stockpipeline.store_service.loop import StoreLoop
 from stockpipeline.store_service.publisher import PublisherProcess
 from stockpipeline.store_service.publisher_process import Assignment
 from stockpipeline.store_service.run_figures import show_newest_run
+from stockpipeline.store_service.signal_traces import SignalTraces
 
 _RETRY_SECONDS = 2.0
 # A commit of many rows into a large master, on a slow disk.
@@ -38,16 +39,19 @@ def run(config: PipelineConfig, shutdown: Shutdown) -> int:
     registry = new_registry()
     metrics = StoreMetrics(registry, config.name)
     follower = TopicFollower(config.bootstrap_servers, f"{config.names.prefix}.store.{instance_name()}")
-    intake = Intake(follower, config.names, metrics)
+    publishes = config.spec.replica_sync is not None
+    traces = SignalTraces(publishes=publishes)
+    intake = Intake(follower, config.names, metrics, traces)
     loop = StoreLoop(
         master_file(),
         config.names.topic,
         intake,
         _publisher(config),
-        config.spec.replica_sync is not None,
+        publishes,
         store.history,
         _interval(config),
         metrics,
+        traces,
         readiness,
         heartbeat,
         shutdown,

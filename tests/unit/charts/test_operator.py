@@ -33,6 +33,11 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
         },
     },
 }
+TRACING: dict[str, Any] = {
+    "endpoint": "http://otel-collector.observability:4318",
+    "ratio": 0.1,
+    "headers": {"name": "collector", "key": "headers"},
+}
 CHOICES: dict[str, list[Any]] = {
     "crd.install": [True, False],
     "watchNamespaces": [[], ["desk", "lab"]],
@@ -44,6 +49,7 @@ CHOICES: dict[str, list[Any]] = {
     ],
     "replicas": [1, 2],
     "imagePullSecrets": [[], [{"name": "registry"}]],
+    "tracing": [{}, TRACING],
     "services": [{}, COMBINATIONS["everything"]["services"]],
 }
 
@@ -246,6 +252,21 @@ def test_the_operator_reaches_and_is_reached_at_what_it_needs_only() -> None:
     (policy,) = of_kind(render(values), "NetworkPolicy")
     assert policy["spec"]["policyTypes"] == ["Ingress"]
     assert "egress" not in policy["spec"]
+
+
+def test_traces_go_where_they_are_asked_for() -> None:
+    assert not [one for one in container(render())["env"] if one["name"].startswith("OTEL_")]
+    objects = render({"tracing": TRACING})
+    told = {one["name"]: one for one in container(objects)["env"] if one["name"].startswith("OTEL_")}
+    assert told["OTEL_EXPORTER_OTLP_ENDPOINT"]["value"] == "http://otel-collector.observability:4318"
+    assert told["OTEL_TRACES_SAMPLER_ARG"]["value"] == "0.1"
+    secret = told["OTEL_EXPORTER_OTLP_HEADERS"]["valueFrom"]["secretKeyRef"]
+    assert secret == {"name": "collector", "key": "headers"}
+    (policy,) = of_kind(objects, "NetworkPolicy")
+    assert ("TCP", 4318) in ports(policy["spec"]["egress"])
+    for endpoint, port in {"https://otel.example": 443, "http://otel.example/base": 80}.items():
+        (policy,) = of_kind(render({"tracing": {**TRACING, "endpoint": endpoint}}), "NetworkPolicy")
+        assert ("TCP", port) in ports(policy["spec"]["egress"])
 
 
 @pytest.mark.parametrize(

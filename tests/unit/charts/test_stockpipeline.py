@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ CHOICES: dict[str, list[Any]] = {
     "networkPolicy.enabled": [False, True],
     "imagePullSecrets": [[], [{"name": "registry"}]],
     "logLevel": ["info", "debug"],
+    "tracing": [{}, {"endpoint": "http://otel-collector:4318", "ratio": 1}],
     "scaling": [
         {"detector": {"replicas": 1}},
         {"producer": {"replicas": 2}, "detector": {"replicas": 3}},
@@ -208,6 +210,26 @@ def test_every_container_logs_at_the_pipeline_s_level() -> None:
         assert {"name": "STOCKPIPELINE_LOG_LEVEL", "value": "warning"} in container["env"], container["name"]
 
 
+def test_every_container_is_told_where_traces_go_and_its_own_variables_count() -> None:
+    own = {"env": [{"name": "OTEL_TRACES_SAMPLER", "value": "always_on"}]}
+    tracing = {"tracing": {"endpoint": "http://otel-collector.observability:4318", "ratio": 0.25}}
+    made = render(STORED | {"batch": BATCH, "detector": own, **tracing})
+    pods = [one["spec"]["template"]["spec"] for one in deployments(made).values()]
+    (batch,) = (one for one in made if one["metadata"]["name"] == "demo-batch" and "data" in one)
+    pods.append(yaml.safe_load(batch["data"]["pod.yaml"])["spec"])
+    for container in (one for pod in pods for one in (*pod["containers"], *pod.get("initContainers", ()))):
+        told = {one["name"]: one["value"] for one in container["env"] if one["name"].startswith("OTEL_")}
+        assert len(told) == len([one for one in container["env"] if one["name"].startswith("OTEL_")])
+        assert told == {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://otel-collector.observability:4318",
+            "OTEL_TRACES_SAMPLER": "always_on"
+            if container["name"] == "detector"
+            else "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": "0.25",
+        }, container["name"]
+    assert "OTEL_" not in json.dumps(render(STORED | {"batch": BATCH}))
+
+
 def test_pods_are_scraped_and_run_the_right_programs() -> None:
     found = deployments(render())
     config = ["--config", "/etc/stockpipeline/pipeline.json"]
@@ -304,6 +326,7 @@ def test_a_suspended_pipeline_has_no_autoscaler_that_would_wake_it() -> None:
         ({"image": {"repository": "x", "tag": ""}}, "tag"),
         ({"owner": {"name": "", "uid": ""}}, "owner"),
         ({"logLevel": "loud"}, "logLevel"),
+        ({"tracing": {"endpoint": "collector", "ratio": 1}}, "endpoint"),
         ({"replicas": 3}, "replicas"),
         ({"scaling": {"detector": {"replicas": 0, "autoscaling": {}}}}, "replicas"),
         ({"scaling": {"detector": {"replicas": 1, "autoscaling": {"maxReplicas": 2}}}}, "lagRecords"),

@@ -91,6 +91,13 @@ def test_the_level_of_the_logs_is_passed_on_where_it_is_not_the_usual_one() -> N
     assert values({"logLevel": "Debug"})["config"] == values({})["config"]
 
 
+def test_where_traces_go_is_passed_on() -> None:
+    made = values({"tracing": {"endpoint": "http://otel-collector.observability:4318"}})
+    assert made["tracing"] == {"endpoint": "http://otel-collector.observability:4318", "ratio": 1.0}
+    assert "tracing" not in values({})
+    assert made["config"] == values({})["config"]
+
+
 def test_a_change_restarts_only_what_reads_it() -> None:
     plain = values({"store": {}, "replicaSync": {}})
     more = values(

@@ -23,7 +23,15 @@ from stockpipeline.api.spec.sources import KisAccount, KisSource, ReplaySource, 
 from stockpipeline.api.spec.store import Console, ReplicaSync, Store
 from stockpipeline.api.spec.texts import duration
 from stockpipeline.api.spec.universe import Collection, Exchange, Tier, Universe
-from stockpipeline.api.spec.workloads import LogLevel, Resources, Toleration, Variable, Workload, quantity
+from stockpipeline.api.spec.workloads import (
+    LogLevel,
+    Resources,
+    Toleration,
+    Tracing,
+    Variable,
+    Workload,
+    quantity,
+)
 
 __all__ = [
     "BAR_FIELDS",
@@ -63,6 +71,7 @@ __all__ = [
     "Store",
     "Tier",
     "Toleration",
+    "Tracing",
     "Universe",
     "UpgradePolicy",
     "Variable",

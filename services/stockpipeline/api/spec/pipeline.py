@@ -14,7 +14,7 @@ from stockpipeline.api.spec.servers import Kafka, Redis
 from stockpipeline.api.spec.sources import ReplaySource, Source
 from stockpipeline.api.spec.store import Console, ReplicaSync, Store
 from stockpipeline.api.spec.universe import Universe
-from stockpipeline.api.spec.workloads import LogLevel, Workload
+from stockpipeline.api.spec.workloads import LogLevel, Tracing, Workload
 
 
 def _fixed(field: str) -> Check:
@@ -56,6 +56,9 @@ class StockPipelineSpec(ApiModel):
     log_level: LogLevel = LogLevel.INFO
     """The least important events that the pipeline's services and the steps of its batch log. A change
     restarts the services."""
+
+    tracing: Tracing | None = None
+    """Traces by OpenTelemetry. Without it: none. A change restarts the services."""
 
     universe: Universe
     """Which symbols the pipeline follows, and on which exchange."""

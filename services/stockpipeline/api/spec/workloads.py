@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stockpipeline.api.base import ApiModel, Check, Matches, Unique
-from stockpipeline.api.spec.texts import SecretKeyReference
+from stockpipeline.api.spec.texts import HttpUrl, SecretKeyReference
 
 _SUFFIXES = {
     "": Decimal(1),
@@ -191,6 +191,17 @@ class LogLevel(StrEnum):
     INFO = "Info"
     WARNING = "Warning"
     ERROR = "Error"
+
+
+class Tracing(ApiModel):
+    """Where traces go: of each signal from its tick to the replicas, and of the batch's steps."""
+
+    endpoint: HttpUrl
+    """Base URL of a collector that takes OTLP over HTTP, for example http://otel-collector.observability:4318.
+    A token for it is the variable OTEL_EXPORTER_OTLP_HEADERS in the components' env, from a Secret."""
+
+    ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the traces that are made. All components choose the same ones."""
 
 
 class Workload(ApiModel):

@@ -12,9 +12,8 @@ from hashlib import blake2b
 import msgspec
 import structlog
 from cryptography.fernet import Fernet, InvalidToken
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from stockpipeline.runtime.redis_client import AsyncRedis, RedisError
 from stockpipeline.sources.kis.credentials import AppKey
 from stockpipeline.sources.kis.grants import TURN_SECONDS, Grant, GrantKind, LocalGrants
 
@@ -32,7 +31,7 @@ class RedisGrants:
     """A `GrantStore` of one appkey."""
 
     def __init__(self, url: str, app_key: AppKey) -> None:
-        self._redis = Redis.from_url(
+        self._redis = AsyncRedis.from_url(
             url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
         )
         self._prefix = f"stockpipeline:kis:{app_key.fingerprint}"
