@@ -7,20 +7,26 @@ There is no Grafana server on the way: a page draws the same JSON with Grafana's
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 from cluster import prerequisites
 from cluster.artifacts import cached, digest_of
+from cluster.observe import by_pipeline
 from cluster.progress import Progress
 from cluster.settings import Settings
 from cluster.shell import run
+from cluster.up import cluster_of
 
 # Debian's names of the programs; a Node.js from elsewhere brings its own npm, which conflicts with Debian's.
 PROGRAMS = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}
 MINUTES = 15
+_STORED = "max by (namespace, pipeline) (stockpipeline_replica_generation)"
 _SOURCES = ("package.json", "package-lock.json", ".npmrc", "shoot.mjs", "src")
 
 
@@ -42,7 +48,8 @@ def pictures(settings: Settings, progress: Progress) -> int:
     command = ["node", "shoot.mjs", prometheus, str(settings.repo / "dashboards"), str(folder), str(MINUTES)]
     with (
         progress.step("Draw the dashboards"),
-        subprocess.Popen(command, cwd=renderer, stdout=subprocess.PIPE, text=True) as shooting,
+        _replica(settings, prometheus) as replica,
+        subprocess.Popen([*command, *replica], cwd=renderer, stdout=subprocess.PIPE, text=True) as shooting,
     ):
         assert shooting.stdout is not None
         for line in shooting.stdout:
@@ -51,6 +58,32 @@ def pictures(settings: Settings, progress: Progress) -> int:
             raise RuntimeError(f"there were failures; the pictures in {folder} show what could be drawn")
     shutil.copytree(folder, settings.repo / "docs" / "pictures", dirs_exist_ok=True)
     return 0
+
+
+@contextmanager
+def _replica(settings: Settings, prometheus: str) -> Iterator[list[str]]:
+    """Lead a port of loopback to the replicas with most generations; yield its URL, nothing without any."""
+    counted = by_pipeline(prometheus, _STORED)
+    if not counted:
+        yield []
+        return
+    namespace, name = max(counted, key=lambda key: counted[key])
+    cluster = cluster_of(settings)
+    command = [
+        cluster.kubectl, "--kubeconfig", cluster.kubeconfig,
+        "port-forward", f"service/{name}-replica", ":sql", "--namespace", namespace,
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forwarding:
+        try:
+            assert forwarding.stdout is not None
+            # Forwarding from 127.0.0.1:PORT -> 8081
+            said = forwarding.stdout.readline()
+            found = re.search(r"127\.0\.0\.1:(\d+)", said)
+            if found is None:
+                raise RuntimeError(f"no way to the replicas of {namespace}/{name}: {said}")
+            yield [f"http://127.0.0.1:{found[1]}"]
+        finally:
+            forwarding.terminate()
 
 
 def _check(prometheus: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from observability import alerts, page
 from observability.alerts.rule import rule_file
 from observability.contract import contract
-from observability.dashboards import BOARDS, layout
+from observability.dashboards import BOARDS, OF_REPLICAS, layout, sql_layout
 from observability.shown import places
 
 REPOSITORY = Path(__file__).parents[1]
@@ -21,6 +21,7 @@ def generated() -> Mapping[str, str]:
         "charts/stockpipeline-operator/files/rules.yml": rule_file(alerts.PRODUCT),
         "charts/stockpipeline-backends/files/rules.yml": rule_file(alerts.LOCAL),
         **{f"{DASHBOARDS}/{board.uid}.json": layout.render(board) for board in BOARDS},
+        **{f"{DASHBOARDS}/{board.uid}.json": sql_layout.render(board) for board in OF_REPLICAS},
     }
 
 

@@ -10,6 +10,7 @@ from observability.dashboards import (
     signals,
     slo,
     store,
+    symbols,
 )
 from observability.dashboards.board import Board
 
@@ -24,3 +25,5 @@ BOARDS: tuple[Board, ...] = (
     operator.BOARD,
     slo.BOARD,
 )
+OF_REPLICAS: tuple[Board, ...] = (symbols.BOARD,)
+"""Those that ask replicas by SQL; `sql_layout` makes Grafana's JSON of them."""

@@ -62,6 +62,23 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of an answer to SQL; `kind` is Infinity's word for its type."""
+
+    name: str
+    kind: str = "string"
+
+
+@dataclass(frozen=True)
+class SqlPanel(Panel):
+    """A panel that asks a replica by SQL, whose one parameter (`?`) is the chosen symbol, a pattern of LIKE."""
+
+    queries: Sequence[Query] = ()
+    sql: str = ""
+    columns: Sequence[Column] = ()
+
+
+@dataclass(frozen=True)
 class Row:
     """A titled row of panels, as many below each other as their widths need."""
 

@@ -55,6 +55,22 @@ Build = Callable[[Panel], Any]
 def render(board: Board) -> str:
     """Return the dashboard's JSON."""
     made = (
+        begun(board)
+        .with_variable(dashboard.DatasourceVariable("datasource").type("prometheus").label("Data source"))
+        .annotation(_annotation("Starts", _STARTS, "blue", enabled=True))
+        .annotation(_annotation("Signals", _SIGNALS, "purple", enabled=False))
+    )
+    for name, query in _VARIABLES.items():
+        made = made.with_variable(_variable(name, query))
+    content = finished(made, board, lambda panel: _PANELS[panel.kind](panel))
+    for annotation in content["annotations"]["list"]:
+        annotation["titleFormat"] = _TITLES[annotation["name"]]  # the SDK has no word for it
+    return text_of(content)
+
+
+def begun(board: Board) -> dashboard.Dashboard:
+    """What every dashboard has, whatever its panels ask."""
+    return (
         dashboard.Dashboard(board.title)
         .uid(board.uid)
         .description(board.description)
@@ -64,9 +80,6 @@ def render(board: Board) -> str:
         .time("now-6h", "now")
         .timezone("browser")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .with_variable(dashboard.DatasourceVariable("datasource").type("prometheus").label("Data source"))
-        .annotation(_annotation("Starts", _STARTS, "blue", enabled=True))
-        .annotation(_annotation("Signals", _SIGNALS, "purple", enabled=False))
         .link(
             dashboard.DashboardLink("StockPipeline")
             .type(model.DashboardLinkType.DASHBOARDS)
@@ -76,19 +89,24 @@ def render(board: Board) -> str:
             .include_vars(True)
         )
     )
-    for name, query in _VARIABLES.items():
-        made = made.with_variable(_variable(name, query))
+
+
+def finished(made: dashboard.Dashboard, board: Board, build: Build) -> dict[str, Any]:
+    """Put the panels in, and return all of it as an object."""
     for row in board.rows:
         made = made.with_row(dashboard.Row(row.title))
         for panel in row.panels:
-            made = made.with_panel(_PANELS[panel.kind](panel))
+            made = made.with_panel(build(panel))
     built = made.build()
     # Numbered, so that links to single panels last; the dashboard's own id is Grafana's to give.
     for number, one in enumerate(built.panels or (), start=1):
         one.id_val = number
-    content = json.loads(JSONEncoder().encode(built))
-    for annotation in content["annotations"]["list"]:
-        annotation["titleFormat"] = _TITLES[annotation["name"]]  # the SDK has no word for it
+    content: dict[str, Any] = json.loads(JSONEncoder().encode(built))
+    return content
+
+
+def text_of(content: dict[str, Any]) -> str:
+    """Return the text of a dashboard's file."""
     return json.dumps(content, sort_keys=True, indent=2) + "\n"
 
 
@@ -119,12 +137,12 @@ def _annotation(name: str, expr: str, colour: str, *, enabled: bool) -> dashboar
     )
 
 
-def _common(builder: Any, panel: Panel) -> Any:
+def common_parts(builder: Any, panel: Panel, source: model.DataSourceRef = _SOURCE) -> Any:
     """What every kind of panel has. The SDK's builders share methods, but no type."""
     made = (
         builder.title(panel.title)
         .description(panel.description)
-        .datasource(_SOURCE)
+        .datasource(source)
         .unit(panel.unit)
         .span(panel.width)
         .height(panel.height)
@@ -170,7 +188,7 @@ def _targets(builder: Any, panel: Panel, *, instant: bool = False, form: Any = N
 
 
 def _lines(panel: Panel) -> Any:
-    builder = _targets(_common(timeseries.Panel(), panel), panel)
+    builder = _targets(common_parts(timeseries.Panel(), panel), panel)
     builder = (
         builder.legend(
             VizLegendOptions()
@@ -195,7 +213,7 @@ def _lines(panel: Panel) -> Any:
 
 def _stat(panel: Panel) -> Any:
     return (
-        _targets(_common(stat.Panel(), panel), panel)
+        _targets(common_parts(stat.Panel(), panel), panel)
         .color_mode(common.BigValueColorMode.VALUE)
         .graph_mode(common.BigValueGraphMode.AREA)
     )
@@ -203,7 +221,7 @@ def _stat(panel: Panel) -> Any:
 
 def _table(panel: Panel) -> Any:
     """One row for each pipeline (or what else the labels name), one column for each query."""
-    builder = _targets(_common(table.Panel(), panel), panel, instant=True, form=PromQueryFormat.TABLE)
+    builder = _targets(common_parts(table.Panel(), panel), panel, instant=True, form=PromQueryFormat.TABLE)
     columns = {
         f"Value #{letter}" if len(panel.queries) > 1 else "Value": query.legend
         for letter, query in zip(string.ascii_uppercase, panel.queries, strict=False)
@@ -230,14 +248,16 @@ def _order(columns: Mapping[str, str]) -> dict[str, int]:
 
 def _states(panel: Panel) -> Any:
     return (
-        _targets(_common(statetimeline.Panel(), panel), panel)
+        _targets(common_parts(statetimeline.Panel(), panel), panel)
         .show_value(common.VisibilityMode.NEVER)
         .merge_values(True)
     )
 
 
 def _heatmap(panel: Panel) -> Any:
-    return _targets(_common(heatmap.Panel(), panel), panel, form=PromQueryFormat.HEATMAP).calculate(False)
+    return _targets(common_parts(heatmap.Panel(), panel), panel, form=PromQueryFormat.HEATMAP).calculate(
+        False
+    )
 
 
 _PANELS: Mapping[Kind, Build] = {

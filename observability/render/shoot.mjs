@@ -1,16 +1,17 @@
 // Opens each dashboard in a browser, checks its panels and takes its picture.
 //
-//   node shoot.mjs PROMETHEUS_URL DASHBOARDS_FOLDER PICTURES_FOLDER MINUTES
+//   node shoot.mjs PROMETHEUS_URL DASHBOARDS_FOLDER PICTURES_FOLDER MINUTES [REPLICA_URL]
 //
 // Prints one JSON line for each dashboard: {"dashboard", "panels": number, "empty": [titles], "errors": [texts]}.
 // Exits with 1 where a query failed, the page had an error, or it asked for anything but this program.
+import { text } from 'node:stream/consumers';
 import { createServer } from 'node:http';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
-const [prometheus, dashboards, pictures, minutes] = process.argv.slice(2);
+const [prometheus, dashboards, pictures, minutes, replica] = process.argv.slice(2);
 const here = path.dirname(fileURLToPath(import.meta.url));
 const WIDTH = 1440;
 const READY_MS = 60_000;
@@ -28,6 +29,13 @@ async function answer(request) {
   const { pathname, search } = new URL(request.url, 'http://localhost');
   if (pathname.startsWith('/api/v1/')) {
     const found = await fetch(prometheus + pathname + search);
+    return [found.status, 'application/json', await found.text()];
+  }
+  if (pathname === '/replica') {
+    if (!replica) {
+      return [204, 'text/plain', null];
+    }
+    const found = await fetch(`${replica}/query`, { method: 'POST', body: await text(request) });
     return [found.status, 'application/json', await found.text()];
   }
   if (pathname.startsWith('/dashboards/')) {

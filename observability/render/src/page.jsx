@@ -16,6 +16,7 @@ import 'uplot/dist/uPlot.min.css';
 
 import { COMPONENTS } from './panels.jsx';
 import { frames, lastMinutes } from './prometheus.js';
+import { answers, rangeOf } from './replica.js';
 
 const COLUMN = 60;
 const ROW = 38;
@@ -41,7 +42,7 @@ const range = lastMinutes(Number(asked.get('minutes') ?? 15));
 const chosen = { cluster: '.*', namespace: '.*', pipeline: asked.get('pipeline') ?? '.*' };
 
 async function shown(panel) {
-  const found = await frames(panel, chosen, range);
+  const found = panel.datasource.type === 'prometheus' ? await frames(panel, chosen, range) : await answers(panel, texts);
   const data = panel.transformations?.length
     ? await firstValueFrom(transformDataFrame(panel.transformations, found))
     : found;
@@ -79,7 +80,12 @@ function Panel({ panel }) {
       <PanelChrome title={panel.title} width={w * COLUMN - GAP} height={h * ROW - GAP}>
         {(width, height) =>
           answer.state === 'ok' ? (
-            <Drawn frames={answer.data} options={panel.options ?? {}} {...{ range, theme, width, height }} />
+            <Drawn
+              frames={answer.data}
+              options={panel.options ?? {}}
+              range={panel.datasource.type === 'prometheus' ? range : rangeOf(answer.data)}
+              {...{ theme, width, height }}
+            />
           ) : (
             <div style={{ padding: 16, color: theme.colors.text.secondary }}>
               {answer.error ?? (answer.state === 'empty' ? panel.fieldConfig.defaults.noValue : '')}
@@ -114,4 +120,7 @@ function Dashboard({ panels }) {
 }
 
 const dashboard = await (await fetch(`/dashboards/${asked.get('dashboard')}`)).json();
+const texts = Object.fromEntries(
+  dashboard.templating.list.filter(({ type }) => type === 'textbox').map(({ name, query }) => [name, query])
+);
 createRoot(document.getElementById('root')).render(<Dashboard panels={dashboard.panels} />);

@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from observability.dashboards import OF_REPLICAS, sql_layout
+from observability.dashboards.board import SqlPanel
 from stockpipeline.store.query import Limits, QueryService
 from stockpipeline.store.sql_endpoint import ARROW, SqlEndpoint
 from tests.integration.store.conftest import World
@@ -55,6 +57,18 @@ def post(endpoint: SqlEndpoint) -> Post:
             return error.code, json.loads(error.read())
 
     return ask
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [panel for board in OF_REPLICAS for row in board.rows for panel in row.panels],
+    ids=lambda one: one.title,
+)
+def test_it_answers_what_the_dashboards_ask(post: Post, panel: SqlPanel) -> None:
+    body = sql_layout.request(panel)
+    status, answer = post(body["sql"], parameters=["%"])
+    assert status == 200, answer
+    assert len(answer["columns"]) == len(panel.columns)
 
 
 def test_answers_are_of_one_generation_and_follow_swaps(world: World, post: Post) -> None:
