@@ -31,7 +31,7 @@ images: ## Build the images on an official Debian, named REGISTRY/NAME:TAG, read
 dev: ## Make .venv with all that is needed to work on the project
 	@$(PYTHON) -m cluster dev
 
-.PHONY: test test-unit test-integration test-e2e test-kind test-spark test-airflow
+.PHONY: test test-unit test-integration test-e2e test-kind test-spark test-airflow test-alerts
 test: ## Lint, unit, integration and end-to-end tests; installs what it needs
 	@$(PYTHON) -m cluster test lint unit integration e2e
 
@@ -52,6 +52,9 @@ test-spark: ## Spark in pods, killed and compared (opt-in; brings up a cluster o
 
 test-airflow: ## A night in the cluster, run by Airflow (opt-in; brings up a cluster of its own)
 	@$(PYTHON) -m cluster test airflow
+
+test-alerts: ## Alerts provoked for real, up to a webhook (opt-in; brings up a cluster of its own)
+	@$(PYTHON) -m cluster test alerts
 
 .PHONY: pictures
 pictures: ## Draw the dashboards over the running cluster's Prometheus, for the docs

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs.add_parser("load", help="put the running cluster under load and write a report")
     verbs.add_parser("spark-local", help="run the batch's engine Spark on this machine")
     test = verbs.add_parser("test", help="run test suites")
-    suites = ("lint", "unit", "integration", "e2e", "kind", "spark", "airflow")
+    suites = ("lint", "unit", "integration", "e2e", "kind", "spark", "airflow", "alerts")
     test.add_argument("suites", nargs="+", choices=suites)
     bench = verbs.add_parser("bench", help="run benchmarks")
     bench.add_argument("names", nargs="*", help="which; all of them by default")

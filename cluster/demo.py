@@ -24,9 +24,9 @@ EXAMPLE_KEY = ("default", "kis-demo")
 NIGHTLY = Path("examples/nightly.yaml")
 NIGHTLY_KEY = ("default", "nightly")
 STAND_INS = ("kis", "yahoo", "nasdaq")
-_CODE = "stand-ins"
+CODE = "stand-ins"
 # What the stand-in knows, and nobody else.
-_SECRET = {"appkey": "test-appkey", "appsecret": "test-appsecret"}
+SECRET = {"appkey": "test-appkey", "appsecret": "test-appsecret"}
 # In a pod, which the policy below keeps for the demo alone.
 _ANY = "0.0.0.0"  # noqa: S104
 _TMP = "/tmp"  # noqa: S108
@@ -68,14 +68,14 @@ def manifests(image: str, code: Mapping[str, str]) -> list[dict[str, Any]]:
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": _CODE, "namespace": NAMESPACE},
+            "metadata": {"name": CODE, "namespace": NAMESPACE},
             "data": {**code},
         },
         {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": pipeline, "namespace": namespace},
-            "stringData": _SECRET,
+            "stringData": SECRET,
         },
         {
             "apiVersion": "networking.k8s.io/v1",
@@ -112,11 +112,12 @@ def manifests(image: str, code: Mapping[str, str]) -> list[dict[str, Any]]:
                 ],
             },
         },
-        *(part for name in STAND_INS for part in _stand_in(name, image)),
+        *(part for name in STAND_INS for part in stand_in(name, image)),
     ]
 
 
-def _stand_in(name: str, image: str) -> list[dict[str, Any]]:
+def stand_in(name: str, image: str) -> list[dict[str, Any]]:
+    """Return the Deployment and the Service of a stand-in; its code is in a ConfigMap of its namespace."""
     labels = {"app.kubernetes.io/name": "stand-in", "app.kubernetes.io/component": name}
     metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
     container = {
@@ -151,7 +152,7 @@ def _stand_in(name: str, image: str) -> list[dict[str, Any]]:
         },
         "containers": [container],
         "volumes": [
-            {"name": "code", "configMap": {"name": _CODE}},
+            {"name": "code", "configMap": {"name": CODE}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}},
         ],
     }

@@ -115,6 +115,12 @@ def _airflow(settings: Settings, progress: Progress) -> Tally:
     return _pytest(settings, "airflow")
 
 
+def _alerts(settings: Settings, progress: Progress) -> Tally:
+    prerequisites.install((*SERVER_PACKAGES, *imagebuild.DEBIAN_PACKAGES, *NODE_PACKAGES), progress)
+    environment.ensure(settings, progress)
+    return _pytest(settings, "alerts")
+
+
 def _kind(settings: Settings, progress: Progress) -> Tally:
     packages: tuple[str, ...] = NODE_PACKAGES
     if prerequisites.docker_answers():  # it has container programs of its own
@@ -132,6 +138,7 @@ SUITES: dict[str, Callable[[Settings, Progress], Tally]] = {
     "kind": _kind,
     "spark": _spark,
     "airflow": _airflow,
+    "alerts": _alerts,
 }
 
 

@@ -1,0 +1,428 @@
+"""What is done to pipelines so that alerts fire, each to pipelines of its own, all at the same time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster.deploy import BACKENDS_NAMESPACE, OPERATOR_RELEASE, SYSTEM_NAMESPACE
+from cluster.settings import REPO
+from cluster.shell import wait_until
+from tests.alerts import market
+from tests.alerts.node import Pod, small_disk
+from tests.e2e.conftest import Deployment
+
+DESK = "alerts-desk"
+TIGHT = "alerts-tight"
+"""A namespace whose quota has no room for a Deployment."""
+SECOND, ELSEWHERE = "alerts-second", "alerts-elsewhere"
+"""The namespace of a second operator, and the one that it serves."""
+PATIENCE = 180.0
+SYMBOLS = ["AAPL", "IBM", "MSFT", "GOOG"]
+# About 25,000 ticks a second for half an hour: a detector with a fiftieth of a core takes less.
+FAST = {"start": "2005-01-03", "speed": 39_000, "ticksPerBar": 6000}
+CALM = {"start": "2005-01-03", "speed": 12_000, "ticksPerBar": 30}
+_USER = 10001
+KAFKA = ("OUTPUT", "--protocol", "tcp", "--dport", "9092")
+_CLOCK = [{"name": "PYTHONPATH", "value": market.FOLDER}]
+_GENERATIONS = "/var/lib/stockpipeline/store/generations"
+# Programs that run in the pods of a pipeline.
+_KAFKA = """
+import sys
+from pathlib import Path
+from stockpipeline.cli.config_file import load_config
+topic, servers = sys.argv[1], load_config(Path("/etc/stockpipeline/pipeline.json")).bootstrap_servers
+"""
+_STRANGE_RECORD = f"""{_KAFKA}
+from confluent_kafka import Producer
+producer = Producer({{"bootstrap.servers": servers}})
+producer.produce(topic, b"no signal", b"IBM")
+assert producer.flush(30) == 0
+"""
+_DELETE_RECORDS = f"""{_KAFKA}
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import AdminClient
+admin = AdminClient({{"bootstrap.servers": servers}})
+partitions = admin.list_topics(topic, timeout=20).topics[topic].partitions
+ends = [TopicPartition(topic, partition, OFFSET_END) for partition in partitions]
+for deleted in admin.delete_records(ends).values():
+    deleted.result(20)
+"""
+_STRANGE_DELIVERY = f"""
+from pathlib import Path
+waiting = Path("{_GENERATIONS}/deliveries/waiting")
+waiting.mkdir(parents=True, exist_ok=True)
+(waiting / "000000000001.json").write_text("no delivery")
+"""
+_DAMAGE = """
+from pathlib import Path
+file = Path("/var/lib/stockpipeline/replica/current").resolve()
+file.chmod(0o644)
+with file.open("r+b") as stream:
+    stream.seek(file.stat().st_size // 2)
+    stream.write(b"damage" * 100)
+"""
+
+
+class Desk:
+    """The pipelines that trouble is made for, beside healthy ones."""
+
+    def __init__(self, deployment: Deployment, services_image: str) -> None:
+        self.deployment = deployment
+        self.image = services_image
+        self.ahead = market.ahead()
+        self.over = threading.Event()
+        """Set when what goes on and on has to end."""
+
+    def apply(self, name: str, namespace: str = DESK, **spec: Any) -> None:
+        """Apply a pipeline that replays calmly, with `spec` put over it."""
+        resource = {
+            "apiVersion": "stockpipeline.dev/v1alpha1",
+            "kind": "StockPipeline",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "universe": {"symbols": SYMBOLS},
+                "sources": [{"name": "replay", "replay": CALM}],
+                **spec,
+            },
+        }
+        self.deployment.apply(resource)
+
+    def ready(self, *names: str) -> None:
+        for name in names:
+            self.deployment.wait_ready(DESK, name)
+
+    def pod(self, name: str, component: str) -> Pod:
+        selector = f"stockpipeline.dev/pipeline={name},app.kubernetes.io/component={component}"
+        return Pod(self.deployment, DESK, selector)
+
+    def run(self, name: str, component: str, program: str, *words: str) -> str:
+        """Run a Python program in a pod of a pipeline."""
+        target = ("--namespace", DESK, f"deployment/{name}-{component}", "--container", component)
+        return self.deployment.kubectl("exec", *target, "--", "python3", "-c", program, *words)
+
+    def value(self, metric: str, name: str, **labels: str) -> float:
+        """The sum of a metric of a pipeline; 0 where there is none."""
+        wanted = "".join(f', {label}="{value}"' for label, value in labels.items())
+        query = f'sum({metric}{{namespace="{DESK}", pipeline="{name}"{wanted}}})'
+        return self.deployment.value(query) or 0.0
+
+
+def source_gone(desk: Desk) -> None:
+    """The only source of a pipeline goes in the middle of a session."""
+    desk.apply("quiet", sources=[market.source("kis")], producer={"env": _CLOCK})
+    desk.ready("quiet")
+    market.open_for(desk.deployment, DESK, "quiet", desk.ahead)
+    wait_until(
+        lambda: desk.value("stockpipeline_producer_ticks_total", "quiet") > 0, PATIENCE, "ticks come of KIS"
+    )
+    desk.deployment.kubectl("scale", "deployment/kis", "--namespace", market.NAMESPACE, "--replicas=0")
+
+
+def source_back(desk: Desk) -> None:
+    """It comes back."""
+    desk.deployment.kubectl("scale", "deployment/kis", "--namespace", market.NAMESPACE, "--replicas=1")
+
+
+def source_broken(desk: Desk) -> None:
+    """A source sends what is no tick, and refuses to be asked so often."""
+    symbols = [f"S{number:03d}" for number in range(60)]  # more than KIS follows on one connection
+    desk.apply(
+        "garbled",
+        universe={"symbols": symbols},
+        sources=[market.source("broken-kis")],
+        producer={"env": _CLOCK},
+    )
+    desk.ready("garbled")
+    market.open_for(desk.deployment, DESK, "garbled", desk.ahead)
+
+
+def detector_starved(desk: Desk) -> None:
+    """Ticks come faster than a detector takes them that has hardly any processor."""
+    desk.apply("starved", sources=[{"name": "replay", "replay": FAST}])
+    desk.ready("starved")
+    desk.pod("starved", "detector").starve("detector", 0.02)
+
+
+def detector_cut_off(desk: Desk) -> None:
+    """A detector that is behind loses its way to Kafka."""
+    desk.apply("cut", sources=[{"name": "replay", "replay": {**FAST, "end": "2005-07-29"}}])
+    desk.ready("cut")
+    pod = desk.pod("cut", "detector")
+    pod.starve("detector", 0.02)
+    wait_until(
+        lambda: desk.value("stockpipeline_detector_lag_records", "cut") > 50_000, PATIENCE, "it is behind"
+    )
+    pod.cut(*KAFKA)
+
+
+def detector_back(desk: Desk) -> None:
+    """Its way is free again, and it has its processor."""
+    pod = desk.pod("cut", "detector")
+    pod.mend(*KAFKA)
+    pod.starve("detector", 1.0)
+
+
+def metrics_cut_off(desk: Desk) -> None:
+    """Prometheus cannot reach a producer that is well."""
+    desk.apply("unseen")
+    desk.ready("unseen")
+    prometheus = Pod(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=prometheus")
+    desk.pod("unseen", "producer").cut(
+        "INPUT", "--protocol", "tcp", "--dport", "8080", "--source", prometheus.address
+    )
+
+
+def producer_killed(desk: Desk) -> None:
+    """A producer is killed again and again."""
+    desk.apply("crashing")
+    desk.ready("crashing")
+    while (before := _restarts(desk)) < 5:
+        desk.pod("crashing", "producer").kill("producer")
+        wait_until(partial(_restarted, desk, before), PATIENCE, "it is started again")
+        time.sleep(10)  # two scrapes, or Prometheus would not see each
+
+
+def detectors_come_and_go(desk: Desk) -> None:
+    """Of two detectors, the younger one is replaced again and again."""
+    desk.apply("shuffled", kafka={"partitions": 4}, scaling={"detector": {"replicas": 2}})
+    desk.ready("shuffled")
+    selector = "stockpipeline.dev/pipeline=shuffled,app.kubernetes.io/component=detector"
+    while not desk.over.wait(8) and desk.value("stockpipeline_detector_rebalances_total", "shuffled") < 60:
+        pods = desk.deployment.get("pods", "--namespace", DESK, "--selector", selector)["items"]
+        newest = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        name = newest["metadata"]["name"]
+        desk.deployment.kubectl("delete", "pod", name, "--namespace", DESK, "--wait=false", check=False)
+
+
+def store_torn(desk: Desk) -> None:
+    """A replica's file is damaged, strangers write to topic and deliveries; then generations are gone."""
+    schedule = {"publish": "2s", "pull": "2s", "scrub": "20s"}
+    desk.apply("torn", store={"size": "1Gi"}, replicaSync={"replicas": 1, "schedule": schedule})
+    desk.ready("torn")
+    wait_until(
+        lambda: desk.value("stockpipeline_replica_generation", "torn") > 1, PATIENCE, "generations are pulled"
+    )
+    desk.run("torn", "detector", _STRANGE_RECORD, f"{DESK}.torn.signals")
+    desk.run("torn", "store", _STRANGE_DELIVERY)
+
+    def found() -> bool:
+        desk.run("torn", "replica", _DAMAGE)  # again, for a new generation may have come in between
+        time.sleep(5)
+        return desk.value("stockpipeline_replica_verify_failures_total", "torn") > 0
+
+    wait_until(found, PATIENCE, "the damage is found")
+    desk.run("torn", "store", f"import os; os.chmod('{_GENERATIONS}', 0)")
+
+
+def store_mended(desk: Desk) -> None:
+    """The generations are there again."""
+    desk.run("torn", "store", f"import os; os.chmod('{_GENERATIONS}', 0o755)")
+
+
+def records_lost(desk: Desk) -> None:
+    """Kafka deletes records while a store cannot reach it."""
+    desk.apply("late", store={"size": "1Gi"})
+    desk.ready("late")
+    wait_until(
+        lambda: desk.value("stockpipeline_store_records_total", "late") > 0, PATIENCE, "records are stored"
+    )
+    pod = desk.pod("late", "store")
+    pod.cut(*KAFKA)
+    before = desk.value("stockpipeline_detector_signals_total", "late")
+    wait_until(
+        lambda: desk.value("stockpipeline_detector_signals_total", "late") > before + 8,
+        PATIENCE,
+        "signals come that are not stored",
+    )
+    desk.run("late", "detector", _DELETE_RECORDS, f"{DESK}.late.signals")
+    pod.mend(*KAFKA)
+
+
+def disk_full(desk: Desk) -> None:
+    """A store's disk fills up."""
+    desk.apply("full", store={"size": "1Gi"})
+    desk.ready("full")
+    claim = desk.deployment.get("persistentvolumeclaim", "full-store", "--namespace", DESK)
+    volume = desk.deployment.get("persistentvolume", claim["spec"]["volumeName"])
+    folder = Path(volume["spec"]["local"]["path"])
+    with small_disk(folder, "32m", _USER):
+        pod = desk.pod("full", "store").name
+        desk.deployment.kubectl("delete", "pod", pod, "--namespace", DESK, "--timeout=90s")
+        desk.ready("full")
+        wait_until(
+            lambda: 0 < desk.value("stockpipeline_store_free_bytes", "full") < 40e6, PATIENCE, "a small disk"
+        )
+        with (folder / "ballast").open("wb") as ballast, contextlib.suppress(OSError):
+            while True:
+                ballast.write(bytes(65536))
+                ballast.flush()
+        desk.over.wait()
+
+
+def contested(desk: Desk) -> None:
+    """Somebody changes an object of a pipeline again and again."""
+    desk.apply("contested", suspend=True)
+    wait_until(
+        lambda: bool(
+            desk.deployment.kubectl("get", "networkpolicy", "contested", "--namespace", DESK, check=False)
+        ),
+        PATIENCE,
+        "its objects are there",
+    )
+    change = json.dumps({"spec": {"policyTypes": ["Egress"]}})
+    target = ("networkpolicy", "contested", "--namespace", DESK, "--type=merge", f"--patch={change}")
+    while not desk.over.wait(3):
+        desk.deployment.kubectl("patch", *target, check=False)
+
+
+def never_ready(desk: Desk) -> None:
+    """A pipeline names a Kafka that is not there."""
+    desk.apply("nowhere", kafka={"bootstrapServers": "kafka.nowhere.svc:9092"})
+
+
+def needs_a_person(desk: Desk) -> None:
+    """A pipeline asks for an indicator that there is not."""
+    indicator = {"name": "rsi", "function": "RSJ", "parameters": {"timeperiod": 14}}
+    rule = {"name": "low", "side": "buy", "when": "rsi < 30"}
+    desk.apply("broken", indicators=[indicator], rules=[rule])
+
+
+def refused_by_quota(desk: Desk) -> None:
+    """The API server refuses what a release is made of."""
+    desk.deployment.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "tight", "namespace": TIGHT},
+            "spec": {"hard": {"count/deployments.apps": "0"}},
+        }
+    )
+    desk.apply("refused", namespace=TIGHT)
+
+
+def lease_taken(desk: Desk) -> None:
+    """A second operator never gets its Lease: somebody else has it, and keeps it."""
+    held = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "second", "namespace": SECOND},
+    }
+
+    def hold() -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = {
+            "holderIdentity": "somebody",
+            "leaseDurationSeconds": 15,
+            "renewTime": now,
+            "acquireTime": now,
+        }
+        desk.deployment.apply({**held, "spec": spec})
+
+    hold()
+    values = json.loads(
+        desk.deployment.helm(
+            "get", "values", OPERATOR_RELEASE, "--namespace", SYSTEM_NAMESPACE, "--output=json"
+        )
+    )
+    values |= {"crd": {"install": False}, "replicas": 1, "watchNamespaces": [ELSEWHERE]}
+    file = REPO / "build" / "second-operator.json"
+    file.write_text(json.dumps(values))
+    chart = REPO / "charts/stockpipeline-operator"
+    desk.deployment.helm("install", "second", str(chart), "--namespace", SECOND, "--values", str(file))
+    while not desk.over.wait(4):
+        hold()
+
+
+def night_failed(desk: Desk) -> None:
+    """The record of a night says that it failed; it is written here as Airflow writes it."""
+    _nightly(desk, "failed", "download_ohlcv", "SourceRefuses")
+
+
+def night_not_covered(desk: Desk) -> None:
+    """The record of a night says that too few stocks had their bar."""
+    _nightly(desk, "thin", "coverage_gate", "CoverageTooLow")
+
+
+def operator_gone(desk: Desk) -> None:
+    """No operator runs."""
+    for namespace, name in ((SYSTEM_NAMESPACE, OPERATOR_RELEASE), (SECOND, "second")):
+        desk.deployment.kubectl("scale", f"deployment/{name}", "--namespace", namespace, "--replicas=0")
+
+
+def servers_in_trouble(desk: Desk) -> None:
+    """Redis is full, and Prometheus cannot reach Kafka's metrics."""
+    ballast = ("setrange", "ballast", str(119 * 2**20), "x")
+    redis = ("exec", "redis-0", "--namespace", BACKENDS_NAMESPACE, "--container", "redis", "--", "redis-cli")
+    desk.deployment.kubectl(*redis, *ballast)
+    prometheus = Pod(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=prometheus")
+    kafka = Pod(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=kafka")
+    kafka.cut("INPUT", "--source", prometheus.address)
+
+
+def redis_gone(desk: Desk) -> None:
+    """Redis answers nobody."""
+    redis = Pod(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=redis")
+    redis.cut("INPUT", "--protocol", "tcp", "--dport", "6379")
+
+
+def _restarted(desk: Desk, before: int) -> bool:
+    return _restarts(desk) > before
+
+
+def _restarts(desk: Desk) -> int:
+    (container,) = desk.pod("crashing", "producer").found["status"]["containerStatuses"]
+    return int(container["restartCount"]) if container["ready"] else 0
+
+
+def _nightly(desk: Desk, name: str, step: str, error: str) -> None:
+    resource = yaml.safe_load((REPO / "examples/nightly.yaml").read_text())
+    resource["metadata"] = {"name": name, "namespace": DESK}
+    desk.deployment.apply(resource)
+    record = ("configmap", f"{name}-batch-run", "--namespace", DESK)
+    wait_until(
+        lambda: bool(desk.deployment.kubectl("get", *record, check=False)), PATIENCE, "the record is there"
+    )
+    session = datetime.now(UTC) + timedelta(seconds=desk.ahead)
+    last = {
+        "run": f"of {session.date()}",
+        "session": session.date().isoformat(),
+        "ok": False,
+        "task": step,
+        "error": error,
+        "message": "as the step said it",
+        "at": datetime.now(UTC).isoformat(),
+    }
+    change = json.dumps({"data": {"last": json.dumps(last)}})
+    desk.deployment.kubectl("patch", *record, "--type=merge", f"--patch={change}")
+
+
+PROVOCATIONS: tuple[Callable[[Desk], None], ...] = (
+    never_ready,
+    needs_a_person,
+    refused_by_quota,
+    lease_taken,
+    source_gone,
+    source_broken,
+    detector_starved,
+    detector_cut_off,
+    metrics_cut_off,
+    producer_killed,
+    detectors_come_and_go,
+    store_torn,
+    records_lost,
+    disk_full,
+    contested,
+    servers_in_trouble,
+    night_failed,
+    night_not_covered,
+)
