@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
+from prometheus_client import CollectorRegistry
 
 from stockpipeline.api import Guarantee, Topic
 from stockpipeline.cli.history import load
 from stockpipeline.runtime import logs, redaction, tracing
+from stockpipeline.runtime.health import Heartbeat
+from stockpipeline_operator.controller.work_queue import WorkQueue
+from stockpipeline_operator.controller.workers import Workers
+from stockpipeline_operator.metrics import OperatorMetrics
+from stockpipeline_operator.reconcile.reconciler import Key, Retry
 from tests.integration.observability.collector import Collector, collecting
 from tests.integration.services.conftest import StartService, start
 from tests.integration.services.support import (
@@ -194,13 +203,39 @@ def test_a_collector_that_is_away_holds_nobody_up(monkeypatch: pytest.MonkeyPatc
     assert time.monotonic() - begun < 10
 
 
-def test_all_steps_of_a_night_are_one_trace(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-    night: dict[str, Any] = {}
-    for step in ("collect", "download"):
-        tracing.configure("batch", "desk/nasdaq")
-        with tracing.span(f"batch {step}", tracing.trace_id_of("batch", "desk", "nasdaq", "2026-11-20")):
-            night[step] = tracing.current_ids()["trace_id"]
-        tracing.close()
-    assert len(set(night.values())) == 1
-    assert {span.trace_id for span in collector.spans} == set(night.values())
+def test_all_steps_of_a_night_are_one_trace_and_say_how_they_failed(
+    collector: Collector, tmp_path: Path
+) -> None:
+    """Each step is a process of its own; nothing was downloaded, so both fail."""
+    file = tmp_path / "pipeline.json"
+    file.write_text(pipeline("nasdaq", "localhost:9092", "redis://localhost:6379/0").to_batch_json())
+    night = ("--config", str(file), "--lake", str(tmp_path / "lake"), "--session", "2026-11-20")
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+    for step in ("gate", "scan"):
+        command = [sys.executable, "-m", "stockpipeline.cli", "batch", step, *night]
+        assert subprocess.run(command, env=environment, check=False).returncode == 1
+    spans = collector.of(tracing.trace_id_of("batch", "test", "nasdaq", "2026-11-20"))
+    assert spans.keys() == {"batch gate", "batch scan"}
+    for span in spans.values():
+        assert span.failed
+        assert span.resource["service.name"] == "stockpipeline-batch"
+        assert span.resource["stockpipeline.pipeline"] == "test/nasdaq"
+
+
+def test_a_pass_of_the_operator_is_a_trace(tracer: Collector) -> None:
+    queue: WorkQueue[Key] = WorkQueue()
+    told = threading.Event()
+
+    def reconcile(key: Key) -> None:
+        told.set()
+        raise Retry(f"{key[1]}: Kafka is away")
+
+    workers = Workers(1, queue, reconcile, OperatorMetrics(CollectorRegistry()), Heartbeat())
+    workers.start()
+    queue.add(("desk", "nasdaq"))
+    assert told.wait(20)
+    workers.stop()
+    tracing.close()
+    span = tracer.spans[0]
+    assert (span.name, span.parent_id, span.failed) == ("reconcile", "", "Retry: nasdaq: Kafka is away")
+    assert span.attributes == {"stockpipeline.namespace": "desk", "stockpipeline.pipeline": "nasdaq"}
