@@ -70,7 +70,7 @@ def _replica(settings: Settings, prometheus: str) -> Iterator[list[str]]:
     namespace, name = max(counted, key=lambda key: counted[key])
     cluster = cluster_of(settings)
     command = [
-        cluster.kubectl, "--kubeconfig", cluster.kubeconfig,
+        str(cluster.kubectl), "--kubeconfig", str(cluster.kubeconfig),
         "port-forward", f"service/{name}-replica", ":sql", "--namespace", namespace,
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forwarding:

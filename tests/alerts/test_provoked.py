@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ CASES = [
     *of("broken", "Stalled"),
     *of("failed", "BatchFailed"),
     *of("thin", "CoverageTooLow"),
-    Case("TargetDown", {"namespace": DESK, "component": "producer"}, "unseen-producer-"),
+    Case("TargetDown", {"namespace": DESK, "component": "detector"}, "crashing-detector-"),
     Case("Restarting", {"namespace": DESK, "component": "producer"}, "crashing-producer-"),
     Case("HelmFailures", {"namespace": SYSTEM_NAMESPACE, "operation": "install"}),
     Case("OperatorLeaderless", {"namespace": SECOND}),
@@ -127,8 +128,9 @@ def trouble(deployment: Deployment, services_image: str, told: Webhook) -> Itera
     deployment.kubectl(
         "apply", "--filename", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     )
+    stored: dict[str, Any] = {"store": {"size": "1Gi"}, "replicaSync": {"replicas": 1}}
     for namespace, name in NEIGHBOURS:
-        desk.apply(name, namespace, store={"size": "1Gi"}, replicaSync={"replicas": 1})
+        desk.apply(name, namespace, **(stored if name == "healthy" else {}))
     for namespace, name in NEIGHBOURS:
         deployment.wait_ready(namespace, name)
     made = Trouble(desk)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 
-from stockpipeline.api import Guarantee, Topic
+from stockpipeline.api import Guarantee, PipelineConfig, Topic
 from stockpipeline.cli.history import load
 from stockpipeline.runtime import logs, redaction, tracing
 from stockpipeline.runtime.health import Heartbeat
@@ -27,6 +28,7 @@ from stockpipeline_operator.reconcile.reconciler import Key, Retry
 from tests.integration.observability.collector import Collector, collecting
 from tests.integration.services.conftest import StartService, start
 from tests.integration.services.support import (
+    Service,
     create_topics,
     eventually,
     headers,
@@ -59,6 +61,21 @@ def tracer(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
     tracing.close()
 
 
+def signalled(config: PipelineConfig, producer: Service, detector: Service) -> list[Message]:
+    """The records of all signals, once all ticks are sent, processed and committed."""
+    eventually(lambda: producer.metric("stockpipeline_producer_exhausted") == 1, "all ticks are sent")
+    sent = producer.metric("stockpipeline_producer_ticks_total")
+    eventually(lambda: detector.metric("stockpipeline_detector_ticks_total") == sent, "all are processed")
+    eventually(lambda: detector.metric("stockpipeline_detector_lag_records") == 0, "all are committed")
+    counted = "stockpipeline_detector_signals_total"
+    topic = config.names.topic(Topic.SIGNALS)
+    eventually(
+        lambda: len(read_all(config.bootstrap_servers, topic)) == detector.metric(counted) > 0,
+        "signals can be read",
+    )
+    return read_all(config.bootstrap_servers, topic)
+
+
 @pytest.mark.parametrize("guarantee", list(Guarantee))
 def test_a_signal_is_one_trace_from_its_tick_to_the_replicas(
     guarantee: Guarantee, kafka: str, redis: str, collector: Collector, start: StartService, tmp_path: Path
@@ -73,9 +90,7 @@ def test_a_signal_is_one_trace_from_its_tick_to_the_replicas(
     detector = start("detector", config, environment=traced)
     start("store", config, environment={**traced, "STOCKPIPELINE_DATA": str(tmp_path / "data")})
     producer = start("producer", config, environment=traced)
-    eventually(lambda: producer.metric("stockpipeline_producer_exhausted") == 1, "all ticks are sent")
-    eventually(lambda: detector.metric("stockpipeline_detector_lag_records") == 0, "all are processed")
-    records = read_all(kafka, config.names.topic(Topic.SIGNALS))
+    records = signalled(config, producer, detector)
     signals = list(values(records))
     assert signals
 
@@ -109,9 +124,7 @@ def test_signals_of_who_asks_for_no_traces_have_no_headers(
     create_topics(config)
     assert load(config) == 0
     detector, producer = start("detector", config), start("producer", config)
-    eventually(lambda: producer.metric("stockpipeline_producer_exhausted") == 1, "all ticks are sent")
-    eventually(lambda: detector.metric("stockpipeline_detector_lag_records") == 0, "all are processed")
-    records = read_all(kafka, config.names.topic(Topic.SIGNALS))
+    records = signalled(config, producer, detector)
     assert records
     assert [headers(record) for record in records] == [{}] * len(records)
     assert "trace_id" not in detector.process.log.read_text()
