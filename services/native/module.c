@@ -1,8 +1,10 @@
 /* stockpipeline_native: the ticks that change nothing but a forming bar, without Python.
 
-   Batch holds the lanes of a detector's symbols and takes messages off a list as long as they are plain ticks
-   of known symbols that lane_take can deal with; Python gets all others, in their order. */
+   Batch holds the lanes of a detector's symbols and takes messages off a list, or off what an Inbox has handed
+   over, as long as they are plain ticks of known symbols that lane_take can deal with; Python gets all others,
+   in their order. */
 
+#include "inbox.h"
 #include "lane.h"
 
 typedef struct {
@@ -61,35 +63,46 @@ static int know_type(Batch *self, PyTypeObject *type) {
     return 1;
 }
 
-/* Returns 1 for a tick that was taken, 0 for a message that is for Python, -1 for an exception. */
-static int take_one(Batch *self, PyObject *message, PyObject *changed) {
+/* What is needed of a message. */
+typedef struct {
+    const char *value; /* NULL: no tick */
+    Py_ssize_t length;
+    long partition;
+    PyObject *owner; /* of the value; NULL where the list of messages is */
+} View;
+
+static View view_of_record(const Record *record) {
+    /* The value of a record that stands for an error is the error's text: no tick. */
+    return (View){record->error ? NULL : record->value, (Py_ssize_t)record->value_length, record->partition, NULL};
+}
+
+/* Look at any object with the methods value and partition; returns 0 for an exception. */
+static int view_of_object(Batch *self, PyObject *message, View *view) {
     if (!know_type(self, Py_TYPE(message))) {
-        return -1;
-    }
-    /* The value of a message that stands for an error is the error's text: no tick. */
-    PyObject *value = PyObject_CallOneArg(self->value, message);
-    if (value == NULL) {
-        return -1;
-    }
-    Tick tick;
-    Lane *lane = NULL;
-    if (PyBytes_Check(value) && tick_read(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), &tick)) {
-        lane = find(self, tick.symbol, tick.symbol_length);
-    }
-    Py_DECREF(value); /* the symbol's text with it */
-    if (lane == NULL) {
         return 0;
     }
-    PyObject *partition = PyObject_CallOneArg(self->partition, message);
-    if (partition == NULL) {
-        return -1;
-    }
-    long number = PyLong_AsLong(partition);
-    Py_DECREF(partition);
+    PyObject *value = PyObject_CallOneArg(self->value, message);
+    PyObject *partition = value == NULL ? NULL : PyObject_CallOneArg(self->partition, message);
+    long number = partition == NULL ? -1 : PyLong_AsLong(partition);
+    Py_XDECREF(partition);
     if (number == -1 && PyErr_Occurred()) {
-        return -1;
+        Py_XDECREF(value);
+        return 0;
     }
-    if (number != lane->partition || tick.ts > self->latest_ms[number] ||
+    int is_bytes = PyBytes_Check(value);
+    *view = (View){is_bytes ? PyBytes_AS_STRING(value) : NULL, is_bytes ? PyBytes_GET_SIZE(value) : 0, number,
+                   value};
+    return 1;
+}
+
+/* Returns 1 for a tick that was taken, 0 for a message that is for Python, -1 for an exception. */
+static int take_one(Batch *self, const View *view, PyObject *changed) {
+    Tick tick;
+    if (view->value == NULL || !tick_read(view->value, view->length, &tick)) {
+        return 0;
+    }
+    Lane *lane = find(self, tick.symbol, tick.symbol_length);
+    if (lane == NULL || view->partition != lane->partition || tick.ts > self->latest_ms[lane->partition] ||
         !lane_take(lane, &tick, self->now)) {
         return 0;
     }
@@ -103,20 +116,29 @@ static int take_one(Batch *self, PyObject *message, PyObject *changed) {
 static PyObject *batch_take(Batch *self, PyObject *args) {
     PyObject *messages, *changed;
     Py_ssize_t at;
-    if (!PyArg_ParseTuple(args, "O!nO!", &PyList_Type, &messages, &at, &PyList_Type, &changed)) {
+    if (!PyArg_ParseTuple(args, "OnO!", &messages, &at, &PyList_Type, &changed)) {
         return NULL;
     }
+    int raw = Py_IS_TYPE(messages, &MessagesType);
+    if (!raw && !PyList_Check(messages)) {
+        return PyErr_Format(PyExc_TypeError, "neither Messages nor a list but %R", (PyObject *)Py_TYPE(messages));
+    }
     self->batch++;
-    for (; at < PyList_GET_SIZE(messages); at++) {
-        int taken = take_one(self, PyList_GET_ITEM(messages, at), changed);
-        if (taken < 0) {
+    int taken = 1;
+    for (; at < Py_SIZE(messages); at++) {
+        View view;
+        if (raw) {
+            view = view_of_record(((Messages *)messages)->records[at]);
+        } else if (!view_of_object(self, PyList_GET_ITEM(messages, at), &view)) {
             return NULL;
         }
-        if (!taken) {
+        taken = take_one(self, &view, changed);
+        Py_XDECREF(view.owner); /* the symbol's text with it */
+        if (taken != 1) {
             break;
         }
     }
-    return PyLong_FromSsize_t(at);
+    return taken < 0 ? NULL : PyLong_FromSsize_t(at);
 }
 
 static void drop_places(Batch *self) {
@@ -236,7 +258,8 @@ static PyMethodDef batch_methods[] = {
     {"admit", (PyCFunction)batch_admit, METH_VARARGS,
      "admit(partition, latest_ms): leave ticks with a later event time to Python; at first, all of them."},
     {"take", (PyCFunction)batch_take, METH_VARARGS,
-     "take(messages, start, changed): take ticks from position start on.\n\n"
+     "take(messages, start, changed): take ticks of Messages, or of a list of objects with the methods value\n"
+     "and partition, from position start on.\n\n"
      "Returns the position of the first message that is for Python, or the end; appends to changed the\n"
      "symbols whose bars were revised."},
     {NULL, NULL, 0, NULL},
@@ -280,7 +303,8 @@ static struct PyModuleDef module = {
 
 PyMODINIT_FUNC PyInit_stockpipeline_native(void) {
     PyObject *self = PyModule_Create(&module);
-    PyTypeObject *types[] = {&TapeType, &ProgramType, &StreamType, &LaneType, &BatchType};
+    PyTypeObject *types[] = {&TapeType, &ProgramType, &StreamType, &LaneType, &BatchType,
+                             &InboxType, &MessagesType};
     for (size_t i = 0; self != NULL && i < sizeof types / sizeof *types; i++) {
         if (PyModule_AddType(self, types[i]) < 0) {
             Py_CLEAR(self);

@@ -2,20 +2,27 @@
 
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+import structlog
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stockpipeline.adapters.kafka_client import (
+    DRAIN_MESSAGES,
     BrokerConnection,
     KafkaFatal,
     KafkaUnavailable,
     describe,
-    drain,
 )
+from stockpipeline.adapters.kafka_inbox import open_inbox
+from stockpipeline_native import Messages
 
 _REQUEST_SECONDS = 3.0
+# Of all partitions together, fetched and not taken yet.
+_MOST_AHEAD, _MOST_AHEAD_KIB = 160_000, 64 * 1024
+_LEAST_AHEAD = 2_000
 _NO_OFFSET = -1001
 
 PartitionsCallback = Callable[[list[int]], None]
+_log = structlog.get_logger()
 
 
 class GroupConsumer:
@@ -25,7 +32,9 @@ class GroupConsumer:
     The callbacks get partition numbers and run inside `drain`.
     """
 
-    def __init__(self, bootstrap_servers: str, client_id: str, group: str, topic: str) -> None:
+    def __init__(
+        self, bootstrap_servers: str, client_id: str, group: str, topic: str, partitions: int
+    ) -> None:
         self.connection = BrokerConnection(bootstrap_servers)
         self.topic = topic
         self.group = group
@@ -43,10 +52,12 @@ class GroupConsumer:
                 "isolation.level": "read_committed",
                 # The default of 1 s stops fetching for so long each time the local queue is full.
                 "fetch.queue.backoff.ms": 10,
-                # With 16 MiB, ticks that all wait were read a fifth slower: fetching stopped again and again.
-                "queued.max.messages.kbytes": 64 * 1024,
+                # With less, ticks that all wait are read slower: fetching stops again and again.
+                "queued.min.messages": max(_LEAST_AHEAD, _MOST_AHEAD // partitions),
+                "queued.max.messages.kbytes": max(1024, _MOST_AHEAD_KIB // partitions),
             }
         )
+        self._inbox = open_inbox(self._consumer, DRAIN_MESSAGES)
 
     def subscribe(
         self, on_assign: PartitionsCallback, on_revoke: PartitionsCallback, on_lost: PartitionsCallback
@@ -54,6 +65,8 @@ class GroupConsumer:
         """Join the group; partitions come and go through the callbacks."""
 
         def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            for number in _numbers(partitions):
+                self._inbox.follow(self.topic, number)
             consumer.incremental_assign(partitions)
             consumer.pause(partitions)
             on_assign(_numbers(partitions))
@@ -68,18 +81,26 @@ class GroupConsumer:
 
         self._consumer.subscribe([self.topic], on_assign=assigned, on_revoke=revoked, on_lost=lost)
 
-    def drain(self, seconds: float) -> list[Message]:
-        """Wait for a message at most `seconds`, then take what else has already arrived.
+    def drain(self, seconds: float) -> Messages:
+        """Wait for a message, or a call back, at most `seconds`; return the messages that have arrived.
 
-        Less than DRAIN_MESSAGES: there is no more at the moment.
+        Less than DRAIN_MESSAGES: there is no more at the moment. Callbacks come before, so all messages are of
+        partitions that are still assigned. They are good until the next call.
 
         Raises:
             KafkaFatal: this member cannot go on.
         """
         try:
-            return drain(self._consumer, seconds)
+            # Messages come to the inbox; this is for calls back.
+            event = self._consumer.poll(0.0)
         except KafkaException as error:
             raise KafkaFatal(f"reading {self.topic} failed: {describe(error)}") from error
+        trouble = event and event.error()
+        if trouble:
+            if trouble.fatal():
+                raise KafkaFatal(f"reading {self.topic}: {trouble.str()}")
+            _log.warning("reading failed", topic=self.topic, error=trouble.str())
+        return self._inbox.take(seconds)
 
     def positions(self, partitions: Sequence[int]) -> dict[int, int]:
         """Return for each partition that was read from the offset of the next message."""
@@ -149,6 +170,7 @@ class GroupConsumer:
 
     def close(self) -> None:
         """Leave the group, so that others take over at once; calls the revoke callback first."""
+        self._inbox.close()
         self._consumer.close()
 
 

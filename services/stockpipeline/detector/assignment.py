@@ -21,12 +21,9 @@ class Assignment:
     """The partitions of the ticks topic that this detector owns.
 
     A partition comes unrestored: its symbols' history and state must be read before its first tick.
-    `version` grows whenever a partition goes or loses its state; messages that were fetched under another
-    version may belong to a partition that is not owned any more.
     """
 
     def __init__(self, symbols: Iterable[str], partitions: int) -> None:
-        self.version = 0
         self.partition_of: dict[str, int] = {symbol: partition_of(symbol, partitions) for symbol in symbols}
         """Each symbol of the pipeline, owned or not, with its partition."""
         self._symbols: list[list[str]] = [[] for _ in range(partitions)]
@@ -41,13 +38,11 @@ class Assignment:
 
     def remove(self, partitions: Iterable[int]) -> None:
         """Own these no more."""
-        self.version += 1
         for partition in partitions:
             self._owned.pop(partition, None)
 
     def forget_progress(self) -> None:
         """Have all owned partitions restored again, after an aborted transaction."""
-        self.version += 1
         for partition in self._owned:
             self._owned[partition] = Progress()
 

@@ -21,6 +21,7 @@ from stockpipeline.market.ticks import (
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.signals.detector import Outcome, TickResult
 from stockpipeline.signals.signal import Signal
+from stockpipeline_native import Messages
 
 _log = structlog.get_logger()
 WRONG_PARTITION = "wrong-partition"
@@ -60,7 +61,7 @@ class Fast(Protocol):
     def admit(self, partition: int, latest_ms: int) -> None:
         """Let ticks of a partition pass up to this event time."""
 
-    def take(self, messages: list[Message], start: int, changed: list[str]) -> int:
+    def take(self, messages: Messages | list[Message], start: int, changed: list[str]) -> int:
         """Take messages from a position on; return that of the first one that is left, or the end."""
 
 
@@ -86,7 +87,7 @@ class Intake:
             # A counter that begins with its first refusal shows no increase: the alert would miss that one.
             metrics.refused(reason, 0)
 
-    def take(self, messages: list[Message]) -> set[str]:
+    def take(self, messages: Messages | list[Message]) -> set[str]:
         """Take messages in, in order; return the symbols whose state changed.
 
         Raises:

@@ -3,7 +3,6 @@
 import time
 
 import structlog
-from confluent_kafka import Message
 
 from stockpipeline.adapters.kafka_client import DRAIN_MESSAGES
 from stockpipeline.adapters.kafka_consumer import GroupConsumer
@@ -20,6 +19,7 @@ from stockpipeline.runtime.health import Heartbeat, Readiness
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.runtime.shutdown import Shutdown
 from stockpipeline.signals.detector import Detector
+from stockpipeline_native import Messages
 
 _RESTORE_RETRY_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 0.2
@@ -84,7 +84,7 @@ class DetectorLoop:
                     self._delivery.begin()
                     self._delivery.changed(closed)
                 if self._delivery.is_due(
-                    caught_up=len(messages) < DRAIN_MESSAGES,
+                    caught_up=messages is None or len(messages) < DRAIN_MESSAGES,
                     far_behind=self._assignment.lag >= _FAR_BEHIND_RECORDS,
                 ):
                     self._delivery.commit(wait=False)
@@ -94,20 +94,15 @@ class DetectorLoop:
         self._commit_all()
         self._consumer.close()
 
-    def _read(self) -> list[Message]:
-        """Return the next messages, all of partitions that are restored."""
-        version = self._assignment.version
+    def _read(self) -> Messages | None:
+        """Return the next messages, all of partitions that are restored; None after a failure."""
         messages = self._consumer.drain(min(_LONGEST_WAIT_SECONDS, self._delivery.seconds_left()))
         if self._rewind_needed:
             self._rewind()
-            return []
-        if self._assignment.version != version:
-            # A rebalance came between the messages of one drain.
-            active = set(self._assignment.active)
-            messages = [message for message in messages if message.partition() in active]
+            return None
         return messages
 
-    def _process(self, messages: list[Message]) -> None:
+    def _process(self, messages: Messages) -> None:
         """Take ticks in; what they give goes into the open transaction."""
         positions = self._assignment.advanced(self._consumer.positions(self._assignment.active))
         self._delivery.begin()

@@ -103,7 +103,7 @@ def _detect(
     partitions = wait_for_topics(TopicCatalog(servers, instance), topics, readiness, wait)
     if partitions is None:
         return
-    consumer = GroupConsumer(servers, instance, names.consumer_group, names.topic(Topic.TICKS))
+    consumer = GroupConsumer(servers, instance, names.consumer_group, names.topic(Topic.TICKS), partitions)
     producer = TransactionalProducer(servers, instance, instance)
     connections = [consumer.connection, producer.connection]
     history = HistoryStore(config.redis_url, names)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stockpipeline.signals.detector import Detector
-from stockpipeline_native import Batch
+from stockpipeline_native import Batch, Messages
 
 
 class FastPath:
@@ -28,10 +28,10 @@ class FastPath:
         detector's symbols change, none passes."""
         self._batch.admit(partition, latest_ms)
 
-    def take(self, messages: list[Any], start: int, changed: list[str]) -> int:
+    def take(self, messages: Messages | list[Any], start: int, changed: list[str]) -> int:
         """Take messages from a position on; return that of the first one that is for Python, or the end.
 
-        ``messages`` have Kafka's methods error, value and partition. Appends the symbols whose state changed.
+        In a list, ``messages`` have Kafka's methods value and partition. Appends the symbols whose state changed.
         """
         if self._generation != self._detector.generation:
             self._batch.own(self._detector.lanes, self._partition_of)

@@ -184,7 +184,7 @@ def test_a_member_reads_only_what_it_began_and_from_where_it_was_told(
 ) -> None:
     for partition in range(3):
         produce(kafka, topic, *[("key", b"%d/%d" % (partition, n)) for n in range(3)], partition=partition)
-    consumer = GroupConsumer(kafka, "test", f"{topic}-group", topic)
+    consumer = GroupConsumer(kafka, "test", f"{topic}-group", topic, 3)
     assigned: list[int] = []
     consumer.subscribe(assigned.extend, lambda _lost: None, lambda _lost: None)
     read: list[Message] = []
@@ -222,10 +222,10 @@ def test_a_member_reads_only_what_it_began_and_from_where_it_was_told(
 def test_a_member_that_is_not_in_the_group_cannot_commit(
     kafka: str, topic: str, transactions: TransactionalProducer
 ) -> None:
-    consumer = GroupConsumer(kafka, "test", f"{topic}-group", topic)
+    consumer = GroupConsumer(kafka, "test", f"{topic}-group", topic, 3)
     assigned: list[int] = []
     consumer.subscribe(assigned.extend, lambda _lost: None, lambda _lost: None)
-    eventually(lambda: consumer.drain(0.1) == [] and len(assigned) == 3, "partitions are assigned")
+    eventually(lambda: not consumer.drain(0.1) and len(assigned) == 3, "partitions are assigned")
     stale = consumer.group_metadata()
     consumer.close()
     transactions.begin()
@@ -257,4 +257,4 @@ def test_a_dead_letter_keeps_the_bytes_and_tells_where_they_came_from(
 
 
 def _group(kafka: str, topic: str) -> GroupConsumer:
-    return GroupConsumer(kafka, "test", f"{topic}-offsets", topic)
+    return GroupConsumer(kafka, "test", f"{topic}-offsets", topic, 3)
