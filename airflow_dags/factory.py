@@ -48,7 +48,9 @@ def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
         record = RunRecord.of(pipeline)
 
         def batch(step: str, *words: str) -> dict[str, Any]:
-            where = ("--config", str(pipeline.config), "--lake", str(pipeline.lake), "--session", _session())
+            where = ["--config", str(pipeline.config), "--lake", pipeline.lake, "--session", _session()]
+            if pipeline.lake_cache is not None:
+                where += ["--lake-cache", str(pipeline.lake_cache)]
             return run_step(pipeline, ["batch", step, "--json", *where, *words], _session())
 
         @task
@@ -79,7 +81,7 @@ def make_daily_pipeline(pipeline: BatchPipeline) -> DAG:
         def compute_indicators() -> dict[str, Any]:
             if pipeline.spark is None:
                 return batch("compute")
-            words = ["--config", str(pipeline.config), "--lake", str(pipeline.lake)]
+            words = ["--config", str(pipeline.config), "--lake", pipeline.lake]
             return run_step(pipeline, words, program=pipeline.spark)
 
         @task

@@ -97,8 +97,11 @@ class BatchPipeline(Wire):
     config: Path
     """pipeline.json"""
 
-    lake: Path
-    """The batch's folder."""
+    lake: str
+    """The batch's folder, or where it is in an object store."""
+
+    lake_cache: Path | None = None
+    """Where steps bring a lake of an object store; without it, to a folder that goes with the step."""
 
     store: str
     """URL of the store's generations: results are delivered there, and replicas pulled from there."""

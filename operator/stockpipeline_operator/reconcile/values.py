@@ -108,7 +108,7 @@ def _batch(config: PipelineConfig, base: Base) -> dict[str, Any]:
         "exchange": config.spec.universe.exchange.value,
         "afterCloseSeconds": duration(batch.schedule.after_close).total_seconds(),
         "config": "/etc/stockpipeline/pipeline.json",
-        "lake": f"{folder}/lake",
+        **_lake(batch.lake, f"{folder}/lake"),
         "replica": f"{folder}/replica",
         "store": url if url is not None else f"file://{_DATA}/store/generations",
     }
@@ -129,6 +129,11 @@ def _batch(config: PipelineConfig, base: Base) -> dict[str, Any]:
     if not base.settings.spark_image or batch.engine is Engine.LOCAL:
         return {"batch": values}
     return {"batch": values, "spark": {"enabled": True, "image": base.settings.spark_image}}
+
+
+def _lake(url: str | None, folder: str) -> dict[str, str]:
+    """Where the lake is; with an object store, what its steps bring is on the volume, for the next ones."""
+    return {"lake": folder} if url is None else {"lake": url, "lakeCache": folder}
 
 
 def merged_resources(base: Amounts, *layers: Resources) -> Amounts:

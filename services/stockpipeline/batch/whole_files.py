@@ -5,6 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
+_WRITING = ".writing"
+
+
+def is_whole(path: Path) -> bool:
+    """Whether this is the name of a file that is there whole, and not of one that is being written."""
+    return path.suffix != _WRITING
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -14,7 +21,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     then either's bytes will do.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{token_hex(4)}.writing")
+    temporary = path.with_suffix(f".{token_hex(4)}{_WRITING}")
     try:
         yield temporary
         temporary.replace(path)

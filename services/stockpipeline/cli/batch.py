@@ -11,6 +11,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from stockpipeline.api import PipelineConfig
@@ -30,7 +31,19 @@ def add_parser(
         parser = of_batch.add_parser(name, help=text, description=text)
         parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
         if lake:
-            parser.add_argument("--lake", type=Path, required=True, metavar="DIR", help="the batch's folder")
+            parser.add_argument(
+                "--lake",
+                type=_lake,
+                required=True,
+                metavar="DIR",
+                help="the batch's folder, or where it is in an object store: s3://BUCKET/PREFIX",
+            )
+            parser.add_argument(
+                "--lake-cache",
+                type=Path,
+                metavar="DIR",
+                help="where to bring that of an object store (default: a folder that goes at the end)",
+            )
         if session:
             parser.add_argument(
                 "--session",
@@ -139,6 +152,15 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
 
 def _add_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="most symbols on it (default 50)")
+
+
+def _lake(text: str) -> Path | str:
+    scheme = urlsplit(text).scheme
+    if scheme in ("s3", "gs", "az"):
+        return text
+    if scheme:
+        raise argparse.ArgumentTypeError(f"{text} is neither a folder nor in an object store (s3, gs, az)")
+    return Path(text)
 
 
 def _session(text: str) -> date:

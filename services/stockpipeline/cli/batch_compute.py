@@ -49,7 +49,7 @@ EXPECTED = (
 
 def run(config: PipelineConfig, arguments: argparse.Namespace) -> int:
     """Run the command and say what it did; return the exit status."""
-    return tell("compute", config, _told(config, arguments), EXPECTED, arguments)
+    return tell("compute", config, arguments, _told, EXPECTED)
 
 
 def _told(config: PipelineConfig, arguments: argparse.Namespace) -> Told:

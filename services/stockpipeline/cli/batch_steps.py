@@ -52,8 +52,7 @@ class SourceRefuses(NotSettled):
 
 def run(name: str, config: PipelineConfig, arguments: argparse.Namespace) -> int:
     """Run a command and say what it did; return the exit status."""
-    told = _COMMANDS[name](config, arguments)
-    return tell(name, config, told, (*EXPECTED, NotSettled), arguments)
+    return tell(name, config, arguments, _COMMANDS[name], (*EXPECTED, NotSettled))
 
 
 def _collect(config: PipelineConfig, arguments: argparse.Namespace) -> Told:

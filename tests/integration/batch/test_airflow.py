@@ -52,7 +52,7 @@ class Airflow:
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": database,
             }
-        self._call("-m", "airflow", "db", "migrate")
+        self.command("db", "migrate")
 
     def script(self, name: str, *words: str) -> list[str]:
         """Run a script of this folder in it; return the lines it printed."""
@@ -65,6 +65,10 @@ class Airflow:
         )
         assert not found["errors"]
         return found
+
+    def command(self, *words: str) -> list[str]:
+        """Run Airflow's command line; return the lines it printed."""
+        return self._call("-m", "airflow", *words)
 
     def _call(self, *words: str) -> list[str]:
         done = subprocess.run(
@@ -181,6 +185,18 @@ def test_runs_follow_the_sessions_of_the_exchange(airflow: Airflow) -> None:
         ["2024-12-02T14:30:00+00:00", "2024-12-02T21:00:00+00:00", "2024-12-02T23:00:00+00:00"],
         "2024-11-29T14:30:00+00:00",
     ]
+
+
+def test_a_range_is_back_filled_by_one_command_and_is_one_of_sessions(
+    airflow: Airflow, at: Exchange, redis: str, tmp_path: Path
+) -> None:
+    describe(airflow, tmp_path, at, "past", redis)
+    airflow.command("dags", "reserialize")
+    range_ = ("--from-date", "2024-11-27", "--to-date", "2024-12-03", "--max-active-runs", "1")
+    airflow.command("backfill", "create", "--dag-id", "past_daily_pipeline", *range_)
+    runs = airflow.command("dags", "list-runs", "past_daily_pipeline", "--output", "json")
+    found = json.loads(next(line for line in runs if line.startswith("[")))
+    assert sorted(one["logical_date"][:10] for one in found) == ["2024-11-27", "2024-11-29", "2024-12-02"]
 
 
 def test_what_stopped_a_step_says_when_it_is_tried_again(airflow: Airflow) -> None:

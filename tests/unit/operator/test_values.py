@@ -168,6 +168,12 @@ def test_airflow_is_told_of_the_batch_in_its_own_words() -> None:
     assert found["airflow"] == {"namespace": "stockpipeline-backends", "name": "airflow"}
 
 
+def test_a_lake_in_an_object_store_has_its_copy_on_the_volume() -> None:
+    parts = {"sources": [{"name": "yahoo", "yahoo": {}}], "store": {}, "replicaSync": {}}
+    dag = values({**parts, "batch": {"lake": "s3://desk/lake"}})["batch"]["dag"]
+    assert (dag["lake"], dag["lakeCache"]) == ("s3://desk/lake", "/var/lib/stockpipeline/batch/lake")
+
+
 @pytest.mark.parametrize(
     ("engine", "image", "there"),
     [

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stockpipeline.api.base import ApiModel, Check
-from stockpipeline.api.spec.texts import Duration, ObjectName
+from stockpipeline.api.base import ApiModel, Check, Matches
+from stockpipeline.api.spec.texts import HOST, Duration, ObjectName
 from stockpipeline.api.spec.workloads import Quantity, Workload
 
 
@@ -78,6 +78,19 @@ class Batch(Workload):
 
     storage_class_name: ObjectName | None = None
     """StorageClass of that volume. Without it: the cluster's default. Cannot change later."""
+
+    lake: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=512),
+            Matches(
+                rf"(s3|gs|az)://{HOST}(/[^\s@]*)?", "batch.lake must be s3://, gs:// or az://BUCKET/PATH"
+            ),
+        ]
+        | None
+    ) = None
+    """Where in an object store the bars and indicators of all symbols are; the volume has a copy, so that
+    little moves. Its credentials are those of replicaSync.secretRef. Without it: on the volume alone."""
 
     spark: Spark = Spark()
     """Sizes for the engine Spark."""
