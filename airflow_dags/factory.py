@@ -21,8 +21,8 @@ from airflow_dags.record import RunRecord
 from airflow_dags.retries import ByCause
 from airflow_dags.runner import run_step
 from airflow_dags.timetable import AfterSession
-
-_FRIDAY = 5
+from airflow_dags.weeks import ends_week
+from stockpipeline.market.exchange_hours import ExchangeHours
 
 
 def published(pipeline: BatchPipeline) -> Asset:
@@ -144,7 +144,7 @@ def make_watchlist_sync(pipeline: BatchPipeline) -> DAG:
             words: list[str] = []
             if context["params"]["force_full"]:
                 words = ["--force-full"]
-            elif context["params"]["validate"] or _ends_a_week(context):
+            elif context["params"]["validate"] or _ends_a_week(pipeline, context):
                 words = ["--validate"]
             where = ["--config", str(pipeline.config), "--replica", str(pipeline.replica)]
             report = run_step(pipeline, ["batch", "sync", "--json", *where, *words])
@@ -203,7 +203,7 @@ def _events(context: Any) -> list[Any]:
     return [event for events in (context.get("triggering_asset_events") or {}).values() for event in events]
 
 
-def _ends_a_week(context: Any) -> bool:
-    """Whether one of the sessions that started the run was a Friday's: then everything is read back."""
-    sessions = [date.fromisoformat(event.extra["session"]) for event in _events(context)]
-    return any(session.isoweekday() == _FRIDAY for session in sessions)
+def _ends_a_week(pipeline: BatchPipeline, context: Any) -> bool:
+    """Whether one of the sessions that started the run was its week's last: then everything is read back."""
+    hours = ExchangeHours.of(pipeline.exchange)
+    return any(ends_week(hours, date.fromisoformat(event.extra["session"])) for event in _events(context))

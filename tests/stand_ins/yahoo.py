@@ -27,6 +27,8 @@ class Faults:
 
     chart_status: int = 0
     """Answer charts with this status and no JSON: 429, 500, 401."""
+    refused: int = 0
+    """Answer so many charts with 429, and those after them."""
     stream_silent: bool = False
     half_messages: bool = False
     """Cut the bytes of each message of the stream."""
@@ -127,6 +129,9 @@ class YahooServer(StandIn):
         symbol = request.match_info["symbol"]
         self.asked["chart"] += 1
         self.asked[symbol] += 1
+        if self.faults.refused:
+            self.faults.refused -= 1
+            return web.Response(status=429, text="Too Many Requests")
         if self.faults.chart_status:
             return web.Response(status=self.faults.chart_status, text="Too Many Requests")
         stock = self.market.stock(symbol)

@@ -21,6 +21,7 @@ from stockpipeline.market.sessions import session_iso
 from tests.integration.batch.universe import SESSIONS, SYMBOLS, Exchange, collecting, exchange
 from tests.integration.servers.postgres import running_server as running_postgres
 from tests.integration.services.support import create_topics, pipeline, service
+from tests.stand_ins.yahoo import Past
 
 HERE = Path(__file__).parent
 DAY = session_iso(SESSIONS[-1])
@@ -138,11 +139,14 @@ def store(kafka: str, redis: str, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("store")
-def test_a_session_goes_from_the_sources_to_redis(
+def test_a_session_goes_from_sources_with_faults_to_redis(
     airflow_of_each_kind: Airflow, at: Exchange, redis: str, tmp_path: Path
 ) -> None:
     airflow = airflow_of_each_kind
     describe(airflow, tmp_path, at, "night", redis)
+    # One stock is dead, one comes without a row, and the first that are asked for are refused at first.
+    at.yahoo.past[SYMBOLS[0]] = Past({})
+    at.yahoo.faults.refused = 2
     listed = json.loads(airflow.script("airflow_run.py", "list")[-1])
     assert listed["errors"] == {}
     assert listed["dags"].keys() >= {"night_daily_pipeline", "night_watchlist_sync"}
@@ -158,7 +162,8 @@ def test_a_session_goes_from_the_sources_to_redis(
     sync = airflow.run("night_watchlist_sync", {})
     assert sync["tasks"] == {"pull_replica[-1]": "success", "sync_redis[-1]": "success"}
     history = HistoryStore(redis, collecting("night", redis, at.yahoo.chart_url).names)
-    assert history.digests().keys() == set(SYMBOLS)
+    assert history.digests().keys() == set(SYMBOLS[1:])
+    assert at.yahoo.faults.refused == 0
     assert history.generation() == 1
 
 
