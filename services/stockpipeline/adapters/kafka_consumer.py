@@ -84,8 +84,8 @@ class GroupConsumer:
     def drain(self, seconds: float) -> Messages:
         """Wait for a message, or a call back, at most `seconds`; return the messages that have arrived.
 
-        Less than DRAIN_MESSAGES: there is no more at the moment. Callbacks come before, so all messages are of
-        partitions that are still assigned. They are good until the next call.
+        Less than DRAIN_MESSAGES: there is no more at the moment. Calls back come before, so all messages are
+        of partitions that are still assigned. They are good until the next call.
 
         Raises:
             KafkaFatal: this member cannot go on.

@@ -1,13 +1,13 @@
 """Messages of a consumer without a Python object for each (``services/native/inbox.c``).
 
-confluent-kafka's extension module is linked to librdkafka; the functions are looked up there, so that both use
-the same library and the same client.
+confluent-kafka's extension module is linked to librdkafka; the functions are looked up there, so that both
+use the same library and the same client.
 """
 
 import ctypes
 from functools import cache
 
-from confluent_kafka import Consumer, KafkaError, Message, cimpl  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, KafkaError, Message, cimpl
 
 from stockpipeline_native import Inbox
 
@@ -29,8 +29,8 @@ def open_inbox(consumer: Consumer, most: int) -> Inbox:
     """Return the queues of the consumer's partitions, from which at most so many messages are taken at once.
 
     A partition's messages come there from `follow` on, and no more by the consumer's `poll`; calls back go on
-    coming by that. Close the inbox before the consumer, which else waits for it forever. The client's bounds on
-    what it fetches ahead (``queued.*``) are each partition's then.
+    coming by that. Close the inbox before the consumer, which else waits for it forever. The client's bounds
+    on what it fetches ahead (``queued.*``) are each partition's then.
     """
     return Inbox(consumer, _addresses(), most, _message)
 

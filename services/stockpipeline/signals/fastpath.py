@@ -31,7 +31,7 @@ class FastPath:
     def take(self, messages: Messages | list[Any], start: int, changed: list[str]) -> int:
         """Take messages from a position on; return that of the first one that is for Python, or the end.
 
-        In a list, ``messages`` have Kafka's methods value and partition. Appends the symbols whose state changed.
+        Those of a list have Kafka's methods value and partition. Appends the symbols whose state changed.
         """
         if self._generation != self._detector.generation:
             self._batch.own(self._detector.lanes, self._partition_of)
