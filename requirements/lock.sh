@@ -9,10 +9,10 @@ compile() {
   uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
     --no-emit-find-links --no-emit-package stockpipeline --no-emit-package stockpipeline-operator "$@" --output-file "$out"
 }
-compile requirements/services.txt --extra services --extra store services/pyproject.toml
+compile requirements/services.txt --extra services --extra store --extra tracing services/pyproject.toml
 echo 'stockpipeline @ file:services' >build/stockpipeline.override
-compile requirements/operator.txt operator/pyproject.toml --override build/stockpipeline.override services/pyproject.toml
-compile requirements/dev.txt --extra services --extra store services/pyproject.toml operator/pyproject.toml requirements/dev.in \
+compile requirements/operator.txt --extra tracing operator/pyproject.toml --override build/stockpipeline.override services/pyproject.toml
+compile requirements/dev.txt --extra services --extra store --extra tracing services/pyproject.toml operator/pyproject.toml requirements/dev.in \
   --override build/stockpipeline.override
 echo setuptools | compile requirements/build.txt -
 compile requirements/spark.txt requirements/spark.in --constraint requirements/services.txt
