@@ -16,7 +16,7 @@ import yaml
 
 from cluster.deploy import BACKENDS_NAMESPACE, OPERATOR_RELEASE, SYSTEM_NAMESPACE
 from cluster.settings import REPO
-from cluster.shell import wait_until
+from cluster.shell import CommandError, wait_until
 from tests.alerts import market
 from tests.alerts.node import Pod, small_disk
 from tests.e2e.conftest import Deployment
@@ -26,7 +26,8 @@ TIGHT = "alerts-tight"
 """A namespace whose quota has no room for a Deployment."""
 SECOND, ELSEWHERE = "alerts-second", "alerts-elsewhere"
 """The namespace of a second operator, and the one that it serves."""
-PATIENCE = 180.0
+PATIENCE = 240.0
+START_PATIENCE = 420.0
 SYMBOLS = ["AAPL", "IBM", "MSFT", "GOOG"]
 # About 25,000 ticks a second for half an hour: a detector with 3 % of a core takes less.
 FAST = {"start": "2005-01-03", "speed": 39_000, "ticksPerBar": 6000}
@@ -80,6 +81,7 @@ class Desk:
         self.deployment = deployment
         self.image = services_image
         self.ahead = market.ahead()
+        self._starting = threading.Semaphore(3)
         self.over = threading.Event()
         """Set when what goes on and on has to end."""
 
@@ -105,9 +107,22 @@ class Desk:
             }
         )
 
-    def ready(self, *names: str) -> None:
-        for name in names:
-            self.deployment.wait_ready(DESK, name)
+    def start(self, name: str, **spec: Any) -> None:
+        """Apply a pipeline and wait until it is ready, a few at a time: more would be in each other's way."""
+        with self._starting:
+            self.apply(name, **spec)
+            self.ready(name)
+
+    def ready(self, name: str, namespace: str = DESK) -> None:
+        """Wait until a pipeline is ready."""
+        wait_until(partial(self._is_ready, namespace, name), START_PATIENCE, f"{namespace}/{name} is ready")
+
+    def _is_ready(self, namespace: str, name: str) -> bool:
+        try:
+            condition = self.deployment.condition(namespace, name, "Ready")
+        except CommandError:  # a busy API server
+            return False
+        return condition is not None and condition["status"] == "True"
 
     def pod(self, name: str, component: str) -> Pod:
         selector = f"stockpipeline.dev/pipeline={name},app.kubernetes.io/component={component}"
@@ -127,8 +142,7 @@ class Desk:
 
 def source_gone(desk: Desk) -> None:
     """The only source of a pipeline goes in the middle of a session."""
-    desk.apply("quiet", sources=[market.source("kis")], producer={"env": _CLOCK})
-    desk.ready("quiet")
+    desk.start("quiet", sources=[market.source("kis")], producer={"env": _CLOCK})
     market.open_for(desk.deployment, DESK, "quiet", desk.ahead)
     wait_until(
         lambda: desk.value("stockpipeline_producer_ticks_total", "quiet") > 0, PATIENCE, "ticks come of KIS"
@@ -144,7 +158,7 @@ def source_back(desk: Desk) -> None:
 def source_broken(desk: Desk) -> None:
     """A source sends what is no tick, and refuses to be asked so often."""
     symbols = [f"S{number:03d}" for number in range(60)]  # more than KIS follows on one connection
-    desk.apply(
+    desk.start(
         "garbled",
         universe={"symbols": symbols},
         sources=[market.source("broken-kis")],
@@ -152,21 +166,18 @@ def source_broken(desk: Desk) -> None:
         redis={"url": "redis://redis.stockpipeline-backends.svc:6379/1"},
         producer={"env": _CLOCK},
     )
-    desk.ready("garbled")
     market.open_for(desk.deployment, DESK, "garbled", desk.ahead)
 
 
 def detector_starved(desk: Desk) -> None:
     """Ticks come faster than a detector takes them that has hardly any processor."""
-    desk.apply("starved", sources=[{"name": "replay", "replay": FAST}])
-    desk.ready("starved")
+    desk.start("starved", sources=[{"name": "replay", "replay": FAST}])
     desk.pod("starved", "detector").starve("detector", 0.03)
 
 
 def detector_cut_off(desk: Desk) -> None:
     """A detector that is behind loses its way to Kafka."""
-    desk.apply("cut", sources=[{"name": "replay", "replay": {**FAST, "end": "2005-07-29"}}])
-    desk.ready("cut")
+    desk.start("cut", sources=[{"name": "replay", "replay": {**FAST, "end": "2005-07-29"}}])
     pod = desk.pod("cut", "detector")
     pod.starve("detector", 0.03)
     wait_until(
@@ -184,8 +195,7 @@ def detector_back(desk: Desk) -> None:
 
 def producer_killed(desk: Desk) -> None:
     """A producer is killed again and again, and Prometheus cannot reach a detector that is well."""
-    desk.apply("crashing")
-    desk.ready("crashing")
+    desk.start("crashing")
     prometheus = Pod(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=prometheus")
     desk.pod("crashing", "detector").cut(
         "INPUT", "--protocol", "tcp", "--dport", "8080", "--source", prometheus.address
@@ -198,8 +208,7 @@ def producer_killed(desk: Desk) -> None:
 
 def detectors_come_and_go(desk: Desk) -> None:
     """Of two detectors, the younger one is replaced again and again."""
-    desk.apply("shuffled", kafka={"partitions": 4}, scaling={"detector": {"replicas": 2}})
-    desk.ready("shuffled")
+    desk.start("shuffled", kafka={"partitions": 4}, scaling={"detector": {"replicas": 2}})
     selector = "stockpipeline.dev/pipeline=shuffled,app.kubernetes.io/component=detector"
     while not desk.over.wait(3) and desk.value("stockpipeline_detector_rebalances_total", "shuffled") < 60:
         pods = desk.deployment.get("pods", "--namespace", DESK, "--selector", selector)["items"]
@@ -212,8 +221,7 @@ def detectors_come_and_go(desk: Desk) -> None:
 def store_torn(desk: Desk) -> None:
     """A replica's file is damaged, strangers write to topic and deliveries; then generations are gone."""
     schedule = {"publish": "2s", "pull": "2s", "scrub": "20s"}
-    desk.apply("torn", store={"size": "1Gi"}, replicaSync={"replicas": 1, "schedule": schedule})
-    desk.ready("torn")
+    desk.start("torn", store={"size": "1Gi"}, replicaSync={"replicas": 1, "schedule": schedule})
     wait_until(
         lambda: desk.value("stockpipeline_replica_generation", "torn") > 1, PATIENCE, "generations are pulled"
     )
@@ -236,8 +244,7 @@ def store_mended(desk: Desk) -> None:
 
 def records_lost(desk: Desk) -> None:
     """Kafka deletes records while a store cannot reach it."""
-    desk.apply("late", store={"size": "1Gi"})
-    desk.ready("late")
+    desk.start("late", store={"size": "1Gi"})
     wait_until(
         lambda: desk.value("stockpipeline_store_records_total", "late") > 0, PATIENCE, "records are stored"
     )
@@ -255,8 +262,7 @@ def records_lost(desk: Desk) -> None:
 
 def disk_full(desk: Desk) -> None:
     """A store's disk fills up."""
-    desk.apply("full", store={"size": "1Gi"})
-    desk.ready("full")
+    desk.start("full", store={"size": "1Gi"})
     claim = desk.deployment.get("persistentvolumeclaim", "full-store", "--namespace", DESK)
     volume = desk.deployment.get("persistentvolume", claim["spec"]["volumeName"])
     folder = Path(volume["spec"]["local"]["path"])

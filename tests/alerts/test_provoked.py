@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,10 +101,7 @@ class Trouble:
         self.desk = desk
         self.deadline = time.monotonic() + FIRE_SECONDS
         self._pool = ThreadPoolExecutor(len(PROVOCATIONS))
-        self._made: list[Future[None]] = []
-        for provoke in PROVOCATIONS:
-            self._made.append(self._pool.submit(provoke, desk))
-            time.sleep(5)  # not a wait: so many pods that start at once would be in each other's way
+        self._made = [self._pool.submit(provoke, desk) for provoke in PROVOCATIONS]
 
     def check(self) -> None:
         """Raise what kept trouble from being made."""
@@ -132,7 +129,7 @@ def trouble(deployment: Deployment, services_image: str, told: Webhook) -> Itera
     for namespace, name in NEIGHBOURS:
         desk.apply(name, namespace, **(stored if name == "healthy" else {}))
     for namespace, name in NEIGHBOURS:
-        deployment.wait_ready(namespace, name)
+        desk.ready(name, namespace)
     made = Trouble(desk)
     try:
         yield made
