@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a twentieth of the symbols")
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these; the default is the contract")
     chosen = parser.parse_args()
-    report = Report("batch", quick=chosen.quick or chosen.parts is not None)
+    report = Report("batch", quick=chosen.quick, parts=chosen.parts is not None)
     symbols = 200 if chosen.quick else 4000
     build = REPO / "build"
     build.mkdir(exist_ok=True)

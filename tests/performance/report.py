@@ -47,11 +47,14 @@ class Report:
     """Collects the rows of one benchmark.
 
     A quick run is for trying the benchmark out: its figures go to a folder of their own, never over those of
-    a whole run.
+    a whole run. A run of some parts keeps the figures that the file has of the others.
     """
 
-    def __init__(self, name: str, *, quick: bool, folder: Path = REPO / "build" / "bench") -> None:
+    def __init__(
+        self, name: str, *, quick: bool, parts: bool = False, folder: Path = REPO / "build" / "bench"
+    ) -> None:
         self.name = name
+        self._parts = parts
         self.path = (folder / "quick" if quick else folder) / f"{name}.json"
         self._quick = quick
         self._rows: dict[str, Row] = {}
@@ -98,9 +101,17 @@ class Report:
         """Write the file, print the table and where the file is; return its path."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".new")
-        temporary.write_text(json.dumps([row.to_json() for row in self.rows], indent=1) + "\n")
+        rows = [*self._kept(), *(row.to_json() for row in self.rows)]
+        temporary.write_text(json.dumps(rows, indent=1) + "\n")
         temporary.replace(self.path)
         out = sys.stdout if stream is None else stream
         quick = "  (a quick run: these figures say nothing)" if self._quick else ""
         print(f"\nBenchmark {self.name}{quick}\n{self.table()}\n{self.path}", file=out, flush=True)
         return self.path
+
+    def _kept(self) -> list[dict[str, str | float | None]]:
+        """The file's rows of parts that this run has not measured."""
+        if not self._parts or not self.path.exists():
+            return []
+        found: list[dict[str, str | float | None]] = json.loads(self.path.read_text())
+        return [row for row in found if row["name"] not in self._rows]

@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="only these; the default is the contract")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, terminate)
-    report = Report("replica", quick=chosen.quick or chosen.parts is not None)
+    report = Report("replica", quick=chosen.quick, parts=chosen.parts is not None)
     build = REPO / "build"
     build.mkdir(exist_ok=True)
     for name in chosen.parts or PARTS:

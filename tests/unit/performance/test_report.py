@@ -40,3 +40,19 @@ def test_rows_that_make_no_sense_are_refused(tmp_path: Path, name: str, baseline
     report.add("zero", 0, "s")
     with pytest.raises(ValueError, match="benchmark engine"):
         report.add(name, 1, "s", baseline=baseline)
+
+
+def test_a_run_of_parts_keeps_the_figures_of_the_others(tmp_path: Path) -> None:
+    for value, parts, names in (
+        (1, False, ("one", "two")),
+        (2, True, ("two", "three")),
+        (3, False, ("one",)),
+    ):
+        report = Report("engine", quick=False, parts=parts, folder=tmp_path)
+        for name in names:
+            report.add(name, value, "s")
+        path = report.finish(StringIO())
+        found = {row["name"]: row["value"] for row in json.loads(path.read_text())}
+        if parts:
+            assert found == {"one": 1, "two": 2, "three": 2}
+    assert found == {"one": 3}
