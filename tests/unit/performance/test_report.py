@@ -51,7 +51,7 @@ def test_a_run_of_parts_keeps_the_figures_of_the_others(tmp_path: Path) -> None:
         report = Report("engine", quick=False, parts=parts, folder=tmp_path)
         for name in names:
             report.add(name, value, "s")
-        path = report.finish(StringIO())
+        path = report.finish(io.StringIO())
         found = {row["name"]: row["value"] for row in json.loads(path.read_text())}
         if parts:
             assert found == {"one": 1, "two": 2, "three": 2}
