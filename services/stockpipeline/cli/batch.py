@@ -179,7 +179,7 @@ def _run(name: str, config: "PipelineConfig", arguments: argparse.Namespace) -> 
 def _run_compute(config: "PipelineConfig", arguments: argparse.Namespace) -> int:
     from stockpipeline.runtime.imports import without
 
-    with without("pandas", "polars"):
+    with without("pandas", "polars", "rich"):
         from stockpipeline.cli.batch_compute import run
 
     return run(config, arguments)

@@ -10,7 +10,8 @@ def without(*packages: str) -> Iterator[None]:
     """Let imports within find none of these packages, unless they are loaded already.
 
     For libraries that load another one only because it is there: TA-Lib's wrapper loads pandas and polars to
-    accept their series too, which takes 60 MB and a quarter of a second of a service that has none.
+    accept their series too, which takes 60 MB and a quarter of a second of a service that has none. Likewise
+    structlog and rich.
     """
     hidden = [package for package in packages if package not in sys.modules]
     for package in hidden:
