@@ -182,4 +182,5 @@ def _run_compute(config: "PipelineConfig", arguments: argparse.Namespace) -> int
     with without("pandas", "polars", "rich"):
         from stockpipeline.cli.batch_compute import run
 
-    return run(config, arguments)
+        # Within, because Arrow looks for pandas when it makes its first array.
+        return run(config, arguments)
