@@ -88,7 +88,9 @@ def write_part(path: Path, table: pa.Table, metadata: Mapping[str, str] | None =
 def read_part(path: Path, schema: pa.Schema) -> pa.Table:
     """Return a part's rows, none where there is no file; raise ``BrokenPart``."""
     try:
-        table = pq.read_table(path, memory_map=True)
+        # Not `read_table`, which is for folders of files, and loads and does more than reading one.
+        with pq.ParquetFile(path, memory_map=True) as file:
+            table = file.read()
     except FileNotFoundError:
         return schema.empty_table()
     except (pa.ArrowInvalid, OSError) as error:
