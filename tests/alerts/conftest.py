@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
 
-from cluster.deploy import BACKENDS_NAMESPACE, BACKENDS_RELEASE
-from cluster.settings import REPO
+from cluster.deploy import BACKENDS_NAMESPACE, BACKENDS_RELEASE, release
+from cluster.settings import Settings
+from cluster.up import cluster_of
 from tests.alerts import webhook
 from tests.clusters import deployed
 from tests.e2e.conftest import Deployment
+
+CHOICES = {"CLUSTER": "node", "CLUSTER_NAME": "stockpipeline-alerts"}
 
 
 @pytest.fixture(scope="session")
 def deployment() -> Iterator[Deployment]:
     """The product on that cluster; removed at the end."""
-    with deployed({"CLUSTER": "node", "CLUSTER_NAME": "stockpipeline-alerts"}) as product:
+    with deployed(CHOICES) as product:
         yield product
 
 
@@ -37,10 +41,11 @@ def told(deployment: Deployment, services_image: str) -> webhook.Webhook:
     )
     rollout = ("rollout", "status", "--timeout=90s")
     deployment.kubectl(*rollout, "deployment/webhook", "--namespace", webhook.NAMESPACE)
-    deployment.helm(
-        "upgrade", BACKENDS_RELEASE, str(REPO / "charts/stockpipeline-backends"),
-        "--namespace", BACKENDS_NAMESPACE, "--reuse-values",
-        "--set", f"alertmanager.webhookUrl={webhook.URL}",
-    )  # fmt: skip
-    deployment.kubectl(*rollout, "deployment/alertmanager", "--namespace", BACKENDS_NAMESPACE)
+    where = ("--namespace", BACKENDS_NAMESPACE)
+    values = json.loads(deployment.helm("get", "values", BACKENDS_RELEASE, *where, "--output=json"))
+    values["alertmanager"] = {"webhookUrl": webhook.URL}
+    settings = Settings.from_environment({**os.environ, **CHOICES})
+    chart = "stockpipeline-backends"
+    release(settings, cluster_of(settings), chart, BACKENDS_RELEASE, BACKENDS_NAMESPACE, values)
+    deployment.kubectl(*rollout, "deployment/alertmanager", *where)
     return webhook.Webhook(deployment)

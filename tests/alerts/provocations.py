@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import yaml
 
 from cluster.deploy import BACKENDS_NAMESPACE, OPERATOR_RELEASE, SYSTEM_NAMESPACE
 from cluster.settings import REPO
-from cluster.shell import CommandError, wait_until
+from stockpipeline.adapters.kubernetes_api import Access, KubernetesApi, KubernetesUnreachable
 from tests.alerts import market
 from tests.alerts.node import Pod, small_disk
 from tests.e2e.conftest import Deployment
@@ -27,6 +27,7 @@ TIGHT = "alerts-tight"
 SECOND, ELSEWHERE = "alerts-second", "alerts-elsewhere"
 """The namespace of a second operator, and the one that it serves."""
 PATIENCE = 240.0
+_LOOK_SECONDS = 3.0
 START_PATIENCE = 420.0
 SYMBOLS = ["AAPL", "IBM", "MSFT", "GOOG"]
 # About 25,000 ticks a second for half an hour: a detector with 3 % of a core takes less.
@@ -82,6 +83,7 @@ class Desk:
         self.image = services_image
         self.ahead = market.ahead()
         self._starting = threading.Semaphore(3)
+        self._api = KubernetesApi(Access.of_kubeconfig(deployment.kubeconfig))
         self.over = threading.Event()
         """Set when what goes on and on has to end."""
 
@@ -115,14 +117,33 @@ class Desk:
 
     def ready(self, name: str, namespace: str = DESK) -> None:
         """Wait until a pipeline is ready."""
-        wait_until(partial(self._is_ready, namespace, name), START_PATIENCE, f"{namespace}/{name} is ready")
+        self.wait(partial(self._is_ready, namespace, name), START_PATIENCE, f"{namespace}/{name} is ready")
+
+    def wait(self, condition: Callable[[], object], seconds: float, what: str) -> None:
+        """Look now and then until it holds: many do so at the same time, and each look costs something.
+
+        Raises:
+            TimeoutError: it does not hold in time, or all is over.
+        """
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if self.over.wait(_LOOK_SECONDS) or time.monotonic() > deadline:
+                raise TimeoutError(f"not within {seconds:g} s: {what}")
 
     def _is_ready(self, namespace: str, name: str) -> bool:
+        path = f"/apis/stockpipeline.dev/v1alpha1/namespaces/{namespace}/stockpipelines/{name}"
         try:
-            condition = self.deployment.condition(namespace, name, "Ready")
-        except CommandError:  # a busy API server
+            found = self._api.get(path)
+        except KubernetesUnreachable:  # a busy machine
             return False
-        return condition is not None and condition["status"] == "True"
+        if found is None:
+            return False
+        conditions = found.get("status", {}).get("conditions", ())
+        return any(
+            (one["type"], one["status"]) == ("Ready", "True")
+            and one["observedGeneration"] == found["metadata"]["generation"]
+            for one in conditions
+        )
 
     def pod(self, name: str, component: str) -> Pod:
         selector = f"stockpipeline.dev/pipeline={name},app.kubernetes.io/component={component}"
@@ -144,7 +165,7 @@ def source_gone(desk: Desk) -> None:
     """The only source of a pipeline goes in the middle of a session."""
     desk.start("quiet", sources=[market.source("kis")], producer={"env": _CLOCK})
     market.open_for(desk.deployment, DESK, "quiet", desk.ahead)
-    wait_until(
+    desk.wait(
         lambda: desk.value("stockpipeline_producer_ticks_total", "quiet") > 0, PATIENCE, "ticks come of KIS"
     )
     desk.deployment.kubectl("scale", "deployment/kis", "--namespace", market.NAMESPACE, "--replicas=0")
@@ -180,7 +201,7 @@ def detector_cut_off(desk: Desk) -> None:
     desk.start("cut", sources=[{"name": "replay", "replay": {**FAST, "end": "2005-07-29"}}])
     pod = desk.pod("cut", "detector")
     pod.starve("detector", 0.03)
-    wait_until(
+    desk.wait(
         lambda: desk.value("stockpipeline_detector_lag_records", "cut") > 50_000, PATIENCE, "it is behind"
     )
     pod.cut(*KAFKA)
@@ -202,7 +223,7 @@ def producer_killed(desk: Desk) -> None:
     )
     while (before := _restarts(desk)) < 5:
         desk.pod("crashing", "producer").kill("producer")
-        wait_until(partial(_restarted, desk, before), PATIENCE, "it is started again")
+        desk.wait(partial(_restarted, desk, before), PATIENCE, "it is started again")
         time.sleep(10)  # two scrapes, or Prometheus would not see each
 
 
@@ -210,7 +231,7 @@ def detectors_come_and_go(desk: Desk) -> None:
     """Of two detectors, the younger one is replaced again and again."""
     desk.start("shuffled", kafka={"partitions": 4}, scaling={"detector": {"replicas": 2}})
     selector = "stockpipeline.dev/pipeline=shuffled,app.kubernetes.io/component=detector"
-    while not desk.over.wait(3) and desk.value("stockpipeline_detector_rebalances_total", "shuffled") < 60:
+    while not desk.over.wait(5) and desk.value("stockpipeline_detector_rebalances_total", "shuffled") < 60:
         pods = desk.deployment.get("pods", "--namespace", DESK, "--selector", selector)["items"]
         if len(pods) == 2 and all(_is_ready(pod) for pod in pods):
             newest = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
@@ -222,7 +243,7 @@ def store_torn(desk: Desk) -> None:
     """A replica's file is damaged, strangers write to topic and deliveries; then generations are gone."""
     schedule = {"publish": "2s", "pull": "2s", "scrub": "20s"}
     desk.start("torn", store={"size": "1Gi"}, replicaSync={"replicas": 1, "schedule": schedule})
-    wait_until(
+    desk.wait(
         lambda: desk.value("stockpipeline_replica_generation", "torn") > 1, PATIENCE, "generations are pulled"
     )
     desk.run("torn", "detector", _STRANGE_RECORD, f"{DESK}.torn.signals")
@@ -233,7 +254,7 @@ def store_torn(desk: Desk) -> None:
         time.sleep(5)
         return desk.value("stockpipeline_replica_verify_failures_total", "torn") > 0
 
-    wait_until(found, PATIENCE, "the damage is found")
+    desk.wait(found, PATIENCE, "the damage is found")
     desk.run("torn", "store", f"import os; os.chmod('{_GENERATIONS}', 0)")
 
 
@@ -242,36 +263,19 @@ def store_mended(desk: Desk) -> None:
     desk.run("torn", "store", f"import os; os.chmod('{_GENERATIONS}', 0o755)")
 
 
-def records_lost(desk: Desk) -> None:
-    """Kafka deletes records while a store cannot reach it."""
+def store_in_trouble(desk: Desk) -> None:
+    """Kafka deletes records while a store cannot reach it; later its disk fills up."""
     desk.start("late", store={"size": "1Gi"})
-    wait_until(
-        lambda: desk.value("stockpipeline_store_records_total", "late") > 0, PATIENCE, "records are stored"
-    )
-    pod = desk.pod("late", "store")
-    pod.cut(*KAFKA)
-    before = desk.value("stockpipeline_detector_signals_total", "late")
-    wait_until(
-        lambda: desk.value("stockpipeline_detector_signals_total", "late") > before + 8,
-        PATIENCE,
-        "signals come that are not stored",
-    )
-    desk.run("late", "detector", _DELETE_RECORDS, f"{DESK}.late.signals")
-    pod.mend(*KAFKA)
-
-
-def disk_full(desk: Desk) -> None:
-    """A store's disk fills up."""
-    desk.start("full", store={"size": "1Gi"})
-    claim = desk.deployment.get("persistentvolumeclaim", "full-store", "--namespace", DESK)
+    _lose_records(desk)
+    claim = desk.deployment.get("persistentvolumeclaim", "late-store", "--namespace", DESK)
     volume = desk.deployment.get("persistentvolume", claim["spec"]["volumeName"])
     folder = Path(volume["spec"]["local"]["path"])
     with small_disk(folder, "32m", _USER):
-        pod = desk.pod("full", "store").name
+        pod = desk.pod("late", "store").name
         desk.deployment.kubectl("delete", "pod", pod, "--namespace", DESK, "--timeout=90s")
-        desk.ready("full")
-        wait_until(
-            lambda: 0 < desk.value("stockpipeline_store_free_bytes", "full") < 40e6, PATIENCE, "a small disk"
+        desk.ready("late")
+        desk.wait(
+            lambda: 0 < desk.value("stockpipeline_store_free_bytes", "late") < 40e6, PATIENCE, "a small disk"
         )
         with (folder / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
             while True:
@@ -282,7 +286,7 @@ def disk_full(desk: Desk) -> None:
 def contested(desk: Desk) -> None:
     """Somebody changes an object of a pipeline again and again."""
     desk.apply("contested", suspend=True)
-    wait_until(
+    desk.wait(
         lambda: bool(
             desk.deployment.kubectl("get", "networkpolicy", "contested", "--namespace", DESK, check=False)
         ),
@@ -291,7 +295,7 @@ def contested(desk: Desk) -> None:
     )
     change = json.dumps({"spec": {"policyTypes": ["Egress"]}})
     target = ("networkpolicy", "contested", "--namespace", DESK, "--type=merge", f"--patch={change}")
-    while not desk.over.wait(3):
+    while not desk.over.wait(8):
         desk.deployment.kubectl("patch", *target, check=False)
 
 
@@ -349,7 +353,7 @@ def lease_taken(desk: Desk) -> None:
     file.write_text(json.dumps(values))
     chart = REPO / "charts/stockpipeline-operator"
     desk.deployment.helm("install", "second", str(chart), "--namespace", SECOND, "--values", str(file))
-    while not desk.over.wait(4):
+    while not desk.over.wait(6):
         hold()
 
 
@@ -385,6 +389,24 @@ def redis_gone(desk: Desk) -> None:
     redis.cut("INPUT", "--protocol", "tcp", "--dport", "6379")
 
 
+def _lose_records(desk: Desk) -> None:
+    desk.wait(
+        lambda: desk.value("stockpipeline_store_records_total", "late") > 0, PATIENCE, "records are stored"
+    )
+    pod = desk.pod("late", "store")
+    pod.cut(*KAFKA)
+    before = desk.value("stockpipeline_detector_signals_total", "late")
+    desk.wait(
+        lambda: desk.value("stockpipeline_detector_signals_total", "late") > before + 8,
+        PATIENCE,
+        "signals come that are not stored",
+    )
+    desk.run("late", "detector", _DELETE_RECORDS, f"{DESK}.late.signals")
+    pod.mend(*KAFKA)
+    lost = "stockpipeline_store_lost_records_total"
+    desk.wait(lambda: desk.value(lost, "late") > 0, PATIENCE, "the store says that records are lost")
+
+
 def _is_ready(pod: dict[str, Any]) -> bool:
     conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
     return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
@@ -401,11 +423,10 @@ def _restarts(desk: Desk) -> int:
 
 def _nightly(desk: Desk, name: str, step: str, error: str) -> None:
     resource = yaml.safe_load((REPO / "examples/nightly.yaml").read_text())
-    spec = resource["spec"]
-    del spec["replicaSync"]
-    desk.apply(name, **spec)
+    # It needs no pods: the record is all that is looked at.
+    desk.apply(name, **resource["spec"], suspend=True)
     record = ("configmap", f"{name}-batch-run", "--namespace", DESK)
-    wait_until(
+    desk.wait(
         lambda: bool(desk.deployment.kubectl("get", *record, check=False)), PATIENCE, "the record is there"
     )
     session = datetime.now(UTC) + timedelta(seconds=desk.ahead)
@@ -422,22 +443,22 @@ def _nightly(desk: Desk, name: str, step: str, error: str) -> None:
     desk.deployment.kubectl("patch", *record, "--type=merge", f"--patch={change}")
 
 
-PROVOCATIONS: tuple[Callable[[Desk], None], ...] = (
-    never_ready,
-    needs_a_person,
-    refused_by_quota,
-    lease_taken,
-    source_gone,
-    source_broken,
-    detector_starved,
-    detector_cut_off,
-    producer_killed,
-    detectors_come_and_go,
-    store_torn,
-    records_lost,
-    disk_full,
-    contested,
-    servers_in_trouble,
-    night_failed,
-    night_not_covered,
-)
+PROVOCATIONS: Mapping[str, Callable[[Desk], None]] = {
+    "nowhere": never_ready,
+    "broken": needs_a_person,
+    "refused": refused_by_quota,
+    "second": lease_taken,
+    "failed": night_failed,
+    "thin": night_not_covered,
+    "contested": contested,
+    "servers": servers_in_trouble,
+    "late": store_in_trouble,
+    "quiet": source_gone,
+    "garbled": source_broken,
+    "torn": store_torn,
+    "crashing": producer_killed,
+    "shuffled": detectors_come_and_go,
+    "cut": detector_cut_off,
+    "starved": detector_starved,
+}
+"""By the pipeline, or what else they make trouble for."""

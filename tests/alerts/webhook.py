@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cluster.shell import CommandError
@@ -27,7 +27,7 @@ class Webhook(BaseHTTPRequestHandler):
 
 ThreadingHTTPServer(('0.0.0.0', 8080), Webhook).serve_forever()
 """
-_LOOK_SECONDS = 3.0
+_LOOK_SECONDS = 8.0
 
 
 class Webhook:
@@ -42,7 +42,14 @@ class Webhook:
         for line in told.splitlines():
             yield from json.loads(line)["alerts"]
 
-    def wait(self, name: str, status: str, labels: Mapping[str, str], deadline: float) -> dict[str, Any]:
+    def wait(
+        self,
+        name: str,
+        status: str,
+        labels: Mapping[str, str],
+        deadline: float,
+        check: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
         """Return the newest alert of this name, status and labels; without one, fail at the deadline."""
         while True:
             try:
@@ -59,6 +66,7 @@ class Webhook:
             if time.monotonic() > deadline:
                 came = sorted({(one["labels"]["alertname"], one["status"]) for one in self.alerts()})
                 raise AssertionError(f"{name} {dict(labels)} was not told as {status}; what was: {came}")
+            check()  # what is no more to come need not be waited for
             time.sleep(_LOOK_SECONDS)
 
 
