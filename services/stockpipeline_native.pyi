@@ -40,6 +40,7 @@ class Lane:
     def __init__(self, symbol: str, tape: TapeFields) -> None: ...
     def watch(
         self,
+        bounds: tuple[tuple[int, float, float], ...],
         programs: tuple[Program, ...],
         columns: tuple[tuple[Stream, int, bytes], ...],
         past: bytes,

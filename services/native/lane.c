@@ -31,6 +31,12 @@ static int anything_holds(const Lane *lane, double *now) {
     for (Py_ssize_t i = 0; i < lane->term_count; i++) {
         now[lane->terms[i].slot] = program_value(lane->terms[i].program, now, lane->past);
     }
+    for (Py_ssize_t i = 0; i < lane->bound_count; i++) {
+        const Bound *bound = &lane->bounds[i];
+        if (now[bound->slot] < bound->low || now[bound->slot] > bound->high) {
+            return 1;
+        }
+    }
     for (Py_ssize_t i = 0; i < lane->program_count; i++) {
         if (program_value(lane->programs[i], now, lane->past) == 1.0) {
             return 1;
@@ -85,15 +91,17 @@ static void forget_watch(Lane *self) {
     for (Py_ssize_t i = 0; i < self->term_count; i++) {
         Py_DECREF(self->terms[i].program);
     }
+    PyMem_Free(self->bounds);
     PyMem_Free(self->programs);
     PyMem_Free(self->terms);
     PyMem_Free(self->columns);
     PyMem_Free(self->past);
+    self->bounds = NULL;
     self->programs = NULL;
     self->columns = NULL;
     self->terms = NULL;
     self->past = NULL;
-    self->program_count = self->column_count = self->term_count = 0;
+    self->bound_count = self->program_count = self->column_count = self->term_count = 0;
     self->watching = 0;
 }
 
@@ -130,25 +138,30 @@ static int add_term(Lane *self, PyObject *item) {
 }
 
 static PyObject *lane_watch(Lane *self, PyObject *args) {
-    PyObject *programs, *columns, *terms = NULL;
+    PyObject *bounds, *programs, *columns, *terms = NULL;
     Py_buffer past;
-    if (!PyArg_ParseTuple(args, "O!O!y*|O!", &PyTuple_Type, &programs, &PyTuple_Type, &columns, &past,
-                          &PyTuple_Type, &terms)) {
+    if (!PyArg_ParseTuple(args, "O!O!O!y*|O!", &PyTuple_Type, &bounds, &PyTuple_Type, &programs, &PyTuple_Type,
+                          &columns, &past, &PyTuple_Type, &terms)) {
         return NULL;
     }
     forget_watch(self);
+    self->bounds = PyMem_Calloc((size_t)PyTuple_GET_SIZE(bounds) + 1, sizeof(Bound));
     self->programs = PyMem_Calloc((size_t)PyTuple_GET_SIZE(programs) + 1, sizeof(Program *));
     self->columns = PyMem_Calloc((size_t)PyTuple_GET_SIZE(columns) + 1, sizeof(Column));
     Py_ssize_t term_count = terms == NULL ? 0 : PyTuple_GET_SIZE(terms);
     self->terms = PyMem_Calloc((size_t)term_count + 1, sizeof(Term));
     self->past = PyMem_Malloc((size_t)past.len + 1);
-    int fine = self->programs != NULL && self->columns != NULL && self->terms != NULL && self->past != NULL;
+    int fine = self->bounds != NULL && self->programs != NULL && self->columns != NULL && self->terms != NULL && self->past != NULL;
     if (fine) {
         memcpy(self->past, past.buf, (size_t)past.len);
     } else {
         PyErr_NoMemory();
     }
     PyBuffer_Release(&past);
+    for (Py_ssize_t i = 0; fine && i < PyTuple_GET_SIZE(bounds); i++) {
+        Bound *bound = &self->bounds[self->bound_count++];
+        fine = PyArg_ParseTuple(PyTuple_GET_ITEM(bounds, i), "idd", &bound->slot, &bound->low, &bound->high);
+    }
     for (Py_ssize_t i = 0; fine && i < PyTuple_GET_SIZE(programs); i++) {
         PyObject *program = PyTuple_GET_ITEM(programs, i);
         fine = PyObject_TypeCheck(program, &ProgramType);
@@ -201,8 +214,9 @@ static void lane_dealloc(Lane *self) {
 
 static PyMethodDef lane_methods[] = {
     {"watch", (PyCFunction)lane_watch, METH_VARARGS,
-     "watch(programs, columns, past, terms=()): leave a tick to Python when one of the programs holds.\n\n"
-     "columns: (stream, slot, inputs as bytes) of what they read; past: float64 vectors; terms: (program,\n"
+     "watch(bounds, programs, columns, past, terms=()): leave a tick to Python when a bound is broken or one of\n"
+     "the programs holds.\n\n"
+     "bounds: (slot, low, high); columns: (stream, slot, inputs as bytes) of what they read; past: float64 vectors; terms: (program,\n"
      "slot) of what they share."},
     {"rest", (PyCFunction)lane_rest, METH_NOARGS, "Leave every tick to Python."},
     {NULL, NULL, 0, NULL},

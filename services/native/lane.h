@@ -33,12 +33,20 @@ typedef struct {
     int slot; /* behind the vector */
 } Term;
 
+/* Leaves to Python what is below or above. */
+typedef struct {
+    int slot;
+    double low, high;
+} Bound;
+
 typedef struct {
     PyObject_HEAD
     PyObject *symbol;
     Tape *tape;
     long partition;
     int watching; /* 0: every tick is for Python */
+    Bound *bounds;
+    Py_ssize_t bound_count;
     Program **programs;
     Py_ssize_t program_count;
     Column *columns;

@@ -10,13 +10,15 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import cast
+from math import inf
+from typing import NamedTuple, cast
 
 from stockpipeline.indicators.engine import Vector
 from stockpipeline.signals.rules import BUILTINS
 from stockpipeline_native import Program
 
 _INSTRUCTION = struct.Struct("iid")
+_Instruction = tuple[int, int, float]
 _MAX_DEPTH = 64
 
 
@@ -80,6 +82,14 @@ _SECOND_SLOT = 1 << 16
 _FUNCTIONS = {"min": _Operation.MINIMUM, "max": _Operation.MAXIMUM}
 
 
+class Bound(NamedTuple):
+    """A condition that holds where one value of the forming bar is below ``low`` or above ``high``."""
+
+    slot: int
+    low: float = -inf
+    high: float = inf
+
+
 class _NotNative(Exception):
     """The expression has something that programs do not."""
 
@@ -116,12 +126,41 @@ def compile_program(source: str, width: int, shared: Sequence[str] = ()) -> Prog
     ``width`` is the length of a vector; values of the ``shared`` terms come behind it. None where there is no
     program.
     """
+    code = _compile(source, width, shared)
+    return (
+        None if code is None else Program(b"".join(_INSTRUCTION.pack(*instruction) for instruction in code))
+    )
+
+
+def compile_bound(source: str, width: int, shared: Sequence[str] = ()) -> Bound | None:
+    """Return what a condition says that compares one value with a constant; None for any other.
+
+    Most conditions are that, and however many of them there are for a value, the tightest alone decides.
+    """
+    match _compile(source, width, shared):
+        case [(_Operation.LESS_THAN_CONSTANT, slot, constant)]:
+            return Bound(slot, low=constant)
+        case [(_Operation.GREATER_THAN_CONSTANT, slot, constant)]:
+            return Bound(slot, high=constant)
+    return None
+
+
+def tightest(bounds: Iterable[Bound]) -> tuple[Bound, ...]:
+    """Return for each slot the one bound that holds where any of its bounds does."""
+    found: dict[int, Bound] = {}
+    for slot, low, high in bounds:
+        known = found.get(slot, Bound(slot))
+        found[slot] = Bound(slot, max(low, known.low), min(high, known.high))
+    return tuple(found.values())
+
+
+def _compile(source: str, width: int, shared: Sequence[str]) -> list[_Instruction] | None:
     compiler = _Compiler(width, {term: width + index for index, term in enumerate(shared)})
     try:
         compiler.add(ast.parse(source, mode="eval").body)
     except _NotNative:
         return None
-    return Program(b"".join(_INSTRUCTION.pack(*instruction) for instruction in compiler.code))
+    return compiler.code
 
 
 def _is_term(node: ast.AST) -> bool:
@@ -156,7 +195,7 @@ def _terms(node: ast.expr) -> Iterator[ast.expr]:
 
 class _Compiler:
     def __init__(self, width: int, shared: Mapping[str, int]) -> None:
-        self.code: list[tuple[int, int, float]] = []
+        self.code: list[_Instruction] = []
         self._width = width
         self._shared = shared
         self._depth = 0

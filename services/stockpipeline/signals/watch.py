@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 from stockpipeline.indicators.engine import IndicatorEngine, Vector
 from stockpipeline.signals.latch import Latch
-from stockpipeline.signals.program import compile_closed_terms, compile_program, shared_in, shared_terms
+from stockpipeline.signals.program import (
+    Bound,
+    compile_bound,
+    compile_closed_terms,
+    compile_program,
+    shared_in,
+    shared_terms,
+    tightest,
+)
 from stockpipeline.signals.reading import Reading
 from stockpipeline.signals.tape import Tape
 from stockpipeline_native import Lane, Program
@@ -23,7 +31,9 @@ class _Condition(NamedTuple):
     """One condition of a rule for the native path."""
 
     number: int
+    bound: Bound | None
     program: Program | None
+    """What it is where it is no bound; None where it is for Python."""
     terms: tuple[int, ...]
     """The shared terms that it reads."""
     computations: tuple[int, ...]
@@ -31,10 +41,16 @@ class _Condition(NamedTuple):
     possible: Callable[[Sequence[Vector]], bool]
     """Vectors of closed bars → whether it can hold before the next one."""
 
+    @property
+    def is_native(self) -> bool:
+        """Whether the native path can tell that it does not hold."""
+        return self.bound is not None or self.program is not None
+
 
 class _Together(NamedTuple):
     """Conditions that are watched together, and what they read."""
 
+    bounds: tuple[Bound, ...]
     programs: tuple[Program, ...]
     computations: tuple[int, ...]
     terms: tuple[tuple[Program, int], ...]
@@ -64,9 +80,11 @@ class Programs:
 
     def _add(self, source: str, reading: Reading) -> _Condition:
         shared = [term for term, _ in self._shared]
+        bound = compile_bound(source, self._width, shared)
         condition = _Condition(
             len(self._conditions),
-            compile_program(source, self._width, shared),
+            bound,
+            None if bound else compile_program(source, self._width, shared),
             shared_in(source, shared),
             reading.computations_now,
             compile_closed_terms(source),
@@ -75,7 +93,7 @@ class Programs:
         return condition
 
     def together(self, numbers: tuple[int, ...]) -> _Together:
-        """Return what watches the conditions with these numbers, all of which have a program.
+        """Return what watches the conditions with these numbers, all of which are native.
 
         Symbols wait for the same few sets of conditions again and again, so those are kept.
         """
@@ -85,6 +103,7 @@ class Programs:
                 self._together.clear()
             conditions = [self._conditions[number] for number in numbers]
             found = self._together[numbers] = _Together(
+                tightest(condition.bound for condition in conditions if condition.bound is not None),
                 tuple([condition.program for condition in conditions if condition.program is not None]),
                 tuple(_union(condition.computations for condition in conditions)),
                 tuple([self._terms[index] for index in _union(one.terms for one in conditions)]),
@@ -111,15 +130,15 @@ class Watch:
             if latch.is_blocked:
                 continue
             condition = (when if latch.armed else rearm)[latch.rule.fingerprint]
-            if condition.program is None:
+            if not condition.is_native:
                 return
             if _is_possible(condition, past):
                 numbers.append(condition.number)
-        programs, computations, terms = self._programs.together(tuple(numbers))
+        bounds, programs, computations, terms = self._programs.together(tuple(numbers))
         columns = [engine.native_column(index) for index in computations]
         if all(columns):
             vectors = array("d", chain.from_iterable(past)).tobytes()
-            self.lane.watch(programs, tuple(filter(None, columns)), vectors, terms)
+            self.lane.watch(bounds, programs, tuple(filter(None, columns)), vectors, terms)
 
 
 def _is_possible(condition: _Condition, past: Sequence[Vector]) -> bool:

@@ -120,7 +120,9 @@ def headers(message: Message) -> dict[str, str]:
     return {name: value.decode() for name, value in pairs if isinstance(value, bytes)}
 
 
-def produce(bootstrap: str, topic: str, *records: tuple[str | None, bytes], partition: int = -1) -> None:
+def produce(
+    bootstrap: str, topic: str, *records: tuple[str | None, bytes | None], partition: int = -1
+) -> None:
     """Send records (key, value) and wait until they are acknowledged."""
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "partitioner": "murmur2_random"})
     for key, value in records:

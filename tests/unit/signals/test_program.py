@@ -8,7 +8,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stockpipeline.api import Rule, Side
-from stockpipeline.signals.program import compile_closed_terms, compile_program, shared_in, shared_terms
+from stockpipeline.signals.program import (
+    Bound,
+    compile_bound,
+    compile_closed_terms,
+    compile_program,
+    shared_in,
+    shared_terms,
+    tightest,
+)
 from stockpipeline.signals.rules import compile_rule
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -122,3 +130,30 @@ def test_the_largest_common_terms_are_shared() -> None:
     shared = shared_terms(sources)
     assert set(shared) == {"2.0 * max(now[0], now[1] - 1.0)", "now[1] - 1.0"}
     assert [len(shared_in(source, shared)) for source in sources] == [2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("source", "bound"),
+    [
+        ("now[2] < 30", Bound(2, low=30.0)),
+        ("now[2] > -1.5", Bound(2, high=-1.5)),
+        ("(now[0] + now[1]) > 0.1", Bound(5, high=0.1)),
+        ("now[2] <= 30", None),
+        ("now[2] < now[1]", None),
+        ("now[2] < 30 and now[1] > 2", None),
+        ("past[0][2] < 30", None),
+    ],
+)
+def test_a_comparison_with_a_constant_is_a_bound(source: str, bound: Bound | None) -> None:
+    assert compile_bound(source, 5, ["now[0] + now[1]"]) == bound
+
+
+def test_of_the_bounds_of_a_value_the_tightest_are_left() -> None:
+    bounds = [
+        Bound(1, low=20.0),
+        Bound(2, high=7.0),
+        Bound(1, low=30.0),
+        Bound(1, high=70.0),
+        Bound(1, high=80.0),
+    ]
+    assert sorted(tightest(bounds)) == [Bound(1, 30.0, 70.0), Bound(2, high=7.0)]

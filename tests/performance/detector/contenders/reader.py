@@ -14,7 +14,10 @@ from tests.performance.detector.contenders.job import Job
 
 
 def main() -> None:
-    """Read the topic until the file GATE.stop appears; write [[symbol, ts, seconds since the epoch], …]."""
+    """Read the topic until the file GATE.stop appears; write [[symbol, ts, sent, read], …].
+
+    Both in seconds since the epoch: when the detector handed the signal to its client, and now.
+    """
     job = Job.from_arguments()
     consumer = Consumer(
         {
@@ -36,7 +39,7 @@ def main() -> None:
         if message is not None and message.error() is None:
             signal = decode_signal(message.value() or b"")
             if signal.rule == workload.OFTEN["name"]:
-                read.append((signal.symbol, signal.ts, moment))
+                read.append((signal.symbol, signal.ts, message.timestamp()[1] / 1000, moment))
         if time.monotonic() > looked + 0.1:
             looked = time.monotonic()
             if stop.exists():
