@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -138,8 +139,11 @@ def _process(folder: Path) -> None:
     config = folder / "pipeline.json"
     config.write_text(json.dumps(PIPELINE))
     words = ["--config", str(config), "--lake", str(folder), "--engine", "local", "--anew"]
+    # With compiled modules, as images have them, whatever this process was told.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     subprocess.run(
         [sys.executable, "-m", "stockpipeline.cli", "batch", "compute", *words],
+        env=environment,
         check=True,
         stdout=subprocess.DEVNULL,
     )

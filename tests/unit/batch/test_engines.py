@@ -33,6 +33,6 @@ def test_spark_is_chosen_from_the_size_on_at_which_it_is_done_first(cores: int, 
 
 
 def test_more_executors_pay_earlier() -> None:
-    sizes = [crossing_rows(2, executors) for executors in (8, 16, 64)]
+    sizes = [crossing_rows(2, executors) for executors in (16, 32, 64)]
     assert sizes == sorted(sizes, key=lambda size: -(size or 0))
     assert None not in sizes
