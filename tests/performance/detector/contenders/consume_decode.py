@@ -24,7 +24,7 @@ def main() -> None:
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "fetch.queue.backoff.ms": 10,
-            "queued.max.messages.kbytes": 16 * 1024,
+            "queued.max.messages.kbytes": 64 * 1024,
         }
     )
     numbers = consumer.list_topics(job.topic, timeout=20).topics[job.topic].partitions
