@@ -96,6 +96,7 @@ OF_A_SPEC: list[tuple[dict[str, Any], str]] = [
     ({"store": {"history": {"bars": "1y"}}}, "a number of days is written like 365d"),
     ({"replicaSync": {}}, "replicaSync needs store"),
     ({"store": {}, "replicaSync": {"url": "ftp://x"}}, r"replicaSync.url must be s3://"),
+    ({"batch": {"lake": "file:///lake"}}, r"batch.lake must be s3://"),
 ]
 
 # A spec's members before, those that are changed, and what the API server says of the change.
