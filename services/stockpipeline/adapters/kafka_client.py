@@ -4,11 +4,13 @@ import json
 import logging
 from typing import Any
 
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 _STATISTICS_INTERVAL_MS = 2000
 # librdkafka slows down beyond this: consume(5000) is several times slower per message than consume(1000).
 DRAIN_MESSAGES = 1000
+_log = structlog.get_logger()
 
 
 class KafkaFailure(Exception):
@@ -34,6 +36,17 @@ def kafka_error(error: Exception) -> KafkaError | None:
     if isinstance(error, KafkaException) and error.args and isinstance(error.args[0], KafkaError):
         return error.args[0]
     return None
+
+
+def reading_failed(error: KafkaError, topic: str | None) -> None:
+    """Tell of an error after which reading goes on.
+
+    Raises:
+        KafkaFatal: it does not go on after this one.
+    """
+    if error.fatal():
+        raise KafkaFatal(f"reading {topic}: {error.str()}")
+    _log.warning("reading failed", topic=topic, error=error.str())
 
 
 def drain(consumer: Consumer, seconds: float) -> list[Message]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stockpipeline.adapters.kafka_client import (
@@ -11,6 +10,7 @@ from stockpipeline.adapters.kafka_client import (
     KafkaFatal,
     KafkaUnavailable,
     describe,
+    reading_failed,
 )
 from stockpipeline.adapters.kafka_inbox import open_inbox
 from stockpipeline_native import Messages
@@ -22,7 +22,6 @@ _LEAST_AHEAD = 2_000
 _NO_OFFSET = -1001
 
 PartitionsCallback = Callable[[list[int]], None]
-_log = structlog.get_logger()
 
 
 class GroupConsumer:
@@ -97,9 +96,7 @@ class GroupConsumer:
             raise KafkaFatal(f"reading {self.topic} failed: {describe(error)}") from error
         trouble = event and event.error()
         if trouble:
-            if trouble.fatal():
-                raise KafkaFatal(f"reading {self.topic}: {trouble.str()}")
-            _log.warning("reading failed", topic=self.topic, error=trouble.str())
+            reading_failed(trouble, self.topic)
         return self._inbox.take(seconds)
 
     def positions(self, partitions: Sequence[int]) -> dict[int, int]:

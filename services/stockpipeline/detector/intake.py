@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
-from stockpipeline.adapters.kafka_client import KafkaFatal
+from stockpipeline.adapters.kafka_client import reading_failed
 from stockpipeline.market.action_record import decode_action
 from stockpipeline.market.calendar import UnknownSession
 from stockpipeline.market.corporate_actions import CorporateAction, ImpossibleAction, Rescaling
@@ -104,11 +104,9 @@ class Intake:
                 symbol = self._take_one(message)
                 if symbol is not None:
                     changed.append(symbol)
-            elif error.fatal():
-                raise KafkaFatal(f"reading {message.topic()}: {error.str()}")
             else:
+                reading_failed(error, message.topic())
                 failed += 1
-                _log.warning("reading failed", topic=message.topic(), error=error.str())
             at = self._fast.take(messages, at + 1, changed)
         self._metrics.ticks.inc(len(messages) - failed)
         return set(changed)
