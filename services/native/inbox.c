@@ -298,6 +298,31 @@ static PyObject *messages_item(Messages *self, Py_ssize_t at) {
         record->error, record->error ? inbox->error_text(record) : NULL);
 }
 
+static PyObject *messages_positions(Messages *self, PyObject *Py_UNUSED(args)) {
+    PyObject *positions = PyDict_New();
+    Py_ssize_t count = Py_SIZE(self);
+    for (Py_ssize_t i = 0; positions != NULL && i < count; i++) {
+        const Record *record = self->records[i], *next = i + 1 < count ? self->records[i + 1] : NULL;
+        if (record->error || (next != NULL && !next->error && next->partition == record->partition)) {
+            continue; /* a later one tells */
+        }
+        PyObject *partition = PyLong_FromLong(record->partition);
+        PyObject *position = PyLong_FromLongLong(record->offset + 1);
+        if (partition == NULL || position == NULL || PyDict_SetItem(positions, partition, position) < 0) {
+            Py_CLEAR(positions);
+        }
+        Py_XDECREF(partition);
+        Py_XDECREF(position);
+    }
+    return positions;
+}
+
+static PyMethodDef messages_methods[] = {
+    {"positions", (PyCFunction)messages_positions, METH_NOARGS,
+     "positions(): the offset after the last of these messages, for each partition that has any."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PySequenceMethods messages_as_sequence = {
     .sq_length = (lenfunc)messages_length,
     .sq_item = (ssizeargfunc)messages_item,
@@ -309,5 +334,6 @@ PyTypeObject MessagesType = {
     .tp_basicsize = offsetof(Messages, records),
     .tp_itemsize = sizeof(Record *),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_methods = messages_methods,
     .tp_as_sequence = &messages_as_sequence,
 };

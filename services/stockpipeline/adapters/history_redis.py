@@ -66,9 +66,8 @@ class HistoryStore:
         Raises:
             HistoryUnavailable: Redis cannot be reached, or a value is no series.
         """
-        digests = self.digests()
         history: dict[str, BarSeries | None] = dict.fromkeys(symbols)
-        known = [(symbol, digests[symbol]) for symbol in symbols if symbol in digests]
+        known = self._digests_of(symbols)
         for batch in _batches(known):
             for (symbol, digest), value in zip(batch, self._values(batch), strict=True):
                 if value is not None:
@@ -203,6 +202,18 @@ class HistoryStore:
                 return [bool(found) for found in pipeline.execute()]
 
         return self._call(ask)
+
+    def _digests_of(self, symbols: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (symbol, digest) of those that have a series, as they were at one moment."""
+        if not symbols:  # HMGET wants a field
+            return []
+        key = self._names.history_digests_key
+        found = self._call(lambda: cast("list[bytes | None]", self._redis.hmget(key, list(symbols))))
+        return [
+            (symbol, digest.decode())
+            for symbol, digest in zip(symbols, found, strict=True)
+            if digest is not None
+        ]
 
     def _values(self, batch: Sequence[tuple[str, str]]) -> list[bytes | None]:
         keys = [self._names.history_key(symbol, digest) for symbol, digest in batch]

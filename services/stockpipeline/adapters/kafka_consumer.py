@@ -19,7 +19,6 @@ _REQUEST_SECONDS = 3.0
 # Of all partitions together, fetched and not taken yet.
 _MOST_AHEAD, _MOST_AHEAD_KIB = 160_000, 64 * 1024
 _LEAST_AHEAD = 2_000
-_NO_OFFSET = -1001
 
 PartitionsCallback = Callable[[list[int]], None]
 
@@ -98,11 +97,6 @@ class GroupConsumer:
         if trouble:
             reading_failed(trouble, self.topic)
         return self._inbox.take(seconds)
-
-    def positions(self, partitions: Sequence[int]) -> dict[int, int]:
-        """Return for each partition that was read from the offset of the next message."""
-        found = self._consumer.position([TopicPartition(self.topic, number) for number in partitions])
-        return {place.partition: place.offset for place in found if place.offset != _NO_OFFSET}
 
     def committed(self, partitions: Sequence[int]) -> dict[int, int | None]:
         """Return the group's committed offsets, None where there is none.

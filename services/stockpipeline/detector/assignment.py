@@ -55,14 +55,6 @@ class Assignment:
         """Note that the state of the partition's symbols is complete."""
         self._owned[partition].restored = True
 
-    def advanced(self, positions: dict[int, int]) -> dict[int, int]:
-        """Return those positions that are not known yet."""
-        return {
-            partition: position
-            for partition, position in positions.items()
-            if position != self._owned[partition].position
-        }
-
     def processed(self, positions: dict[int, int]) -> None:
         """Note the positions after ticks that were processed."""
         for partition, position in positions.items():

@@ -104,7 +104,7 @@ class DetectorLoop:
 
     def _process(self, messages: Messages) -> None:
         """Take ticks in; what they give goes into the open transaction."""
-        positions = self._assignment.advanced(self._consumer.positions(self._assignment.active))
+        positions = messages.positions()
         self._delivery.begin()
         self._metrics.batch.observe(len(messages))
         with self._metrics.stage("take"):

@@ -188,9 +188,12 @@ def test_a_member_reads_only_what_it_began_and_from_where_it_was_told(
     assigned: list[int] = []
     consumer.subscribe(assigned.extend, lambda _lost: None, lambda _lost: None)
     read: list[Message] = []
+    positions: dict[int, int] = {}
 
     def drained(count: int) -> bool:
-        read.extend(consumer.drain(0.1))
+        messages = consumer.drain(0.1)
+        read.extend(messages)
+        positions.update(messages.positions())
         return len(read) >= count
 
     eventually(lambda: drained(0) and len(assigned) == 3, "partitions are assigned")
@@ -200,7 +203,7 @@ def test_a_member_reads_only_what_it_began_and_from_where_it_was_told(
     consumer.begin(1, 0)
     eventually(lambda: drained(3), "the partition is read")
     assert _values(read) == [b"1/0", b"1/1", b"1/2"]
-    assert consumer.positions([0, 1, 2]) == {1: 3}
+    assert positions == {1: 3}
     assert consumer.known_end(1) == 3
 
     transactions.begin()
@@ -215,7 +218,7 @@ def test_a_member_reads_only_what_it_began_and_from_where_it_was_told(
         consumer.begin(partition, offset)
     eventually(lambda: drained(5), "everything after the given offsets is read, whatever is committed")
     assert sorted(_values(read), key=str) == [b"0/0", b"0/1", b"0/2", b"1/1", b"1/2"]
-    assert consumer.positions([0, 1, 2]) == {0: 3, 1: 3}
+    assert positions == {0: 3, 1: 3}
     consumer.close()
 
 

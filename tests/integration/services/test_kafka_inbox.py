@@ -54,7 +54,10 @@ def read(consumer: Consumer, inbox: Inbox, count: int) -> list[Message]:
 
     def enough() -> bool:
         assert consumer.poll(0) is None, "messages come to the inbox alone"
-        found.extend(inbox.take(0.1))
+        messages = inbox.take(0.1)
+        found.extend(messages)
+        newest = {one.partition(): one.offset() for one in messages if one.error() is None}
+        assert messages.positions() == {partition: (at or 0) + 1 for partition, at in newest.items()}
         return len(found) >= count
 
     eventually(enough, f"{count} messages are read")

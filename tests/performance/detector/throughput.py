@@ -103,8 +103,8 @@ class Throughput:
     def detector(self, spec: Mapping[str, object], processes: int = 1) -> Rate:
         """Run the detector over all ticks in so many processes; return their rate together.
 
-        Time counts from the first tick that one of them takes to the last: each has its partitions before
-        any begins.
+        Time counts from when the partitions may be read to the last tick: each process has restored its own
+        before any begins.
         """
         config = self._config(spec)
         self.servers.forget(config)
@@ -112,7 +112,9 @@ class Throughput:
         pipeline.write_text(config.to_json())
         gate = self.servers.folder / f"gate-{self._runs}"
         jobs = [
-            replace(self._job(self.ticks), config=str(pipeline), gate=str(gate), group=f"p{n}")
+            replace(
+                self._job(self.ticks), config=str(pipeline), gate=str(gate), group=f"p{n}", shares=processes
+            )
             for n in range(processes)
         ]
         running = [self.servers.start("detector", job, f"p{n}") for n, job in enumerate(jobs)]
@@ -122,6 +124,9 @@ class Throughput:
             time.sleep(1.0 if processes == 1 else 5.0)
             gate.touch()
             if processes > 1:
+                restored = [gate.with_name(f"{gate.name}.{job.group}.restored") for job in jobs]
+                self._await(lambda: all(one.exists() for one in restored))
+                gate.with_name(f"{gate.name}.go").touch()
                 self._await(lambda: self._committed(config) >= self.ticks)
                 gate.with_name(f"{gate.name}.end").touch()
             found = [result(one, 300) for one in running]

@@ -12,6 +12,13 @@ from stockpipeline.detector.performance import NOT_JUDGED
 from stockpipeline.runtime.metrics import DetectorMetrics
 
 
+class Taken(list[MagicMock]):
+    """Messages of partition 0, as the consumer hands them over."""
+
+    def positions(self) -> dict[int, int]:
+        return {0: len(self)}
+
+
 def restorer(*outdated: list[int]) -> Mock:
     """Finds these partitions outdated, one list at each look; then none."""
     looks = iter(outdated)
@@ -23,7 +30,7 @@ def test_a_transaction_that_fails_while_ticks_are_taken_is_aborted_and_done_agai
     type(shutdown).requested = PropertyMock(side_effect=[False, False, True])
     assignment.pending, assignment.owned, assignment.version, assignment.lag = [], [0], 1, 0
     delivery.is_due.return_value = False
-    consumer.drain.return_value = [MagicMock()]
+    consumer.drain.return_value = Taken([MagicMock()])
     intake.take.side_effect = TransactionFailed("a message was refused")
     delivery.seconds_left.return_value = 0.0
     loop = DetectorLoop(
@@ -44,7 +51,7 @@ def test_batches_and_rebalances_are_measured() -> None:
     assignment.symbols.return_value = []
     delivery.is_due.return_value = False
     delivery.seconds_left.return_value = 0.0
-    consumer.drain.return_value = [MagicMock(), MagicMock(), MagicMock()]
+    consumer.drain.return_value = Taken(MagicMock() for _ in range(3))
     registry = CollectorRegistry()
     loop = DetectorLoop(
         consumer, delivery, restorer(), assignment, Mock(), intake, NOT_JUDGED, Mock(),
@@ -62,6 +69,8 @@ def test_batches_and_rebalances_are_measured() -> None:
     assert (value("batch_records_count"), value("batch_records_sum")) == (1, 3)
     assert value("stage_seconds_count", stage="take") == 1
     assert value("rebalances_total") == 3
+    delivery.processed.assert_called_once_with({0: 3})
+    assignment.processed.assert_called_once_with({0: 3})
 
 
 def test_partitions_whose_histories_have_changed_begin_anew_from_what_is_committed() -> None:

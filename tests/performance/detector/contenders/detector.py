@@ -1,4 +1,8 @@
-"""The product: `stockpipeline detector` as it is, but gated before its first tick, its counter watched."""
+"""The product: `stockpipeline detector` as it is, but gated before its first tick, its counter watched.
+
+No tick is fetched before all partitions are restored, those of the processes beside it included: what was
+fetched before time counts would be a head start.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 from stockpipeline.api import PipelineConfig
 from stockpipeline.detector import main as detector_main
@@ -16,6 +21,7 @@ from stockpipeline.runtime.shutdown import Shutdown
 from tests.performance.detector.contenders.job import Job, Watch
 
 _LOOK_SECONDS = 0.02
+_GATE_SECONDS = 0.005
 
 
 def main() -> None:
@@ -34,9 +40,17 @@ def main() -> None:
         if not Path(job.gate).exists():
             Path(f"{job.gate}.{job.group}").touch()
             return "the gate is closed"
-        reason = restore(self)
+        held: list[tuple[int, int]] = []
+        consumer = self._consumer
+        with patch.object(consumer, "begin", lambda *place: held.append(place)):
+            reason = restore(self)
         if reason is None:
             Path(f"{job.gate}.{job.group}.restored").touch()
+            while job.shares > 1 and not Path(f"{job.gate}.go").exists():
+                time.sleep(_GATE_SECONDS)
+            watch.began()
+        for place in held:
+            consumer.begin(*place)
         return reason
 
     def look() -> None:
@@ -46,7 +60,6 @@ def main() -> None:
             time.sleep(_LOOK_SECONDS)
             now = made[0].ticks._value.get() if made else 0.0
             if now > taken:
-                watch.began()
                 taken = now
                 watch.ended()
                 if taken >= job.ticks:
