@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import urllib3
+
 from stockpipeline.adapters.kubernetes_api import Access, KubernetesApi, KubernetesUnreachable
 from tests.e2e.conftest import Deployment
 
@@ -23,7 +25,8 @@ def killing(deployment: Deployment, pipeline: str) -> Iterator[set[str]]:
     """Kill until the block is left; yields the names of the Jobs whose first pod was killed."""
     killed: set[str] = set()
     over = threading.Event()
-    api = KubernetesApi(Access.of_kubeconfig(deployment.kubeconfig))
+    access = Access.of_kubeconfig(deployment.kubeconfig)
+    api, pool = KubernetesApi(access), urllib3.PoolManager(ssl_context=access.tls)
     selector = {"labelSelector": f"{STEP},stockpipeline.dev/pipeline={pipeline}"}
 
     def kill() -> None:
@@ -36,10 +39,13 @@ def killing(deployment: Deployment, pipeline: str) -> Iterator[set[str]]:
                 job = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
                 if job not in killed:
                     killed.add(job)
-                    name = pod["metadata"]["name"]
-                    # Others run at the same time, so it is not waited until this one is gone.
-                    words = ("delete", "pod", name, "--grace-period=0", "--force", "--wait=false")
-                    deployment.kubectl(*words, check=False)
+                    # At once: on a busy machine a step can be over before kubectl has begun.
+                    pool.request(
+                        "DELETE",
+                        f"{access.server}/api/v1/namespaces/default/pods/{pod['metadata']['name']}",
+                        json={"gracePeriodSeconds": 0},
+                        headers=access.headers(),
+                    )
 
     thread = threading.Thread(target=kill, name="killer", daemon=True)
     thread.start()
