@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stockpipeline.adapters.kafka_client import (
-    DRAIN_MESSAGES,
     BrokerConnection,
     KafkaFatal,
     KafkaUnavailable,
@@ -19,6 +18,8 @@ _REQUEST_SECONDS = 3.0
 # Of all partitions together, fetched and not taken yet.
 _MOST_AHEAD, _MOST_AHEAD_KIB = 160_000, 64 * 1024
 _LEAST_AHEAD = 2_000
+MOST_AT_ONCE = 10_000
+"""Messages that `drain` returns: what is done once for all of them takes as long as some hundred ticks."""
 
 PartitionsCallback = Callable[[list[int]], None]
 
@@ -50,12 +51,15 @@ class GroupConsumer:
                 "isolation.level": "read_committed",
                 # The default of 1 s stops fetching for so long each time the local queue is full.
                 "fetch.queue.backoff.ms": 10,
+                # A broker is asked once at a time. With half a second, partitions whose ticks all wait would
+                # stand still so long behind a request for those that have none.
+                "fetch.wait.max.ms": 50,
                 # With less, ticks that all wait are read slower: fetching stops again and again.
                 "queued.min.messages": max(_LEAST_AHEAD, _MOST_AHEAD // partitions),
                 "queued.max.messages.kbytes": max(1024, _MOST_AHEAD_KIB // partitions),
             }
         )
-        self._inbox = open_inbox(self._consumer, DRAIN_MESSAGES)
+        self._inbox = open_inbox(self._consumer, MOST_AT_ONCE)
 
     def subscribe(
         self, on_assign: PartitionsCallback, on_revoke: PartitionsCallback, on_lost: PartitionsCallback
@@ -82,7 +86,7 @@ class GroupConsumer:
     def drain(self, seconds: float) -> Messages:
         """Wait for a message, or a call back, at most `seconds`; return the messages that have arrived.
 
-        Less than DRAIN_MESSAGES: there is no more at the moment. Calls back come before, so all messages are
+        Less than MOST_AT_ONCE: there is no more at the moment. Calls back come before, so all messages are
         of partitions that are still assigned. They are good until the next call.
 
         Raises:

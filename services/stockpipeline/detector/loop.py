@@ -4,8 +4,7 @@ import time
 
 import structlog
 
-from stockpipeline.adapters.kafka_client import DRAIN_MESSAGES
-from stockpipeline.adapters.kafka_consumer import GroupConsumer
+from stockpipeline.adapters.kafka_consumer import MOST_AT_ONCE, GroupConsumer
 from stockpipeline.adapters.kafka_transactions import TransactionFailed
 from stockpipeline.detector import collector
 from stockpipeline.detector.assignment import Assignment
@@ -23,7 +22,7 @@ from stockpipeline_native import Messages
 
 _RESTORE_RETRY_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 0.2
-_FAR_BEHIND_RECORDS = 10 * DRAIN_MESSAGES
+_FAR_BEHIND_RECORDS = 10_000
 _log = structlog.get_logger()
 
 
@@ -84,7 +83,7 @@ class DetectorLoop:
                     self._delivery.begin()
                     self._delivery.changed(closed)
                 if self._delivery.is_due(
-                    caught_up=messages is None or len(messages) < DRAIN_MESSAGES,
+                    caught_up=messages is None or len(messages) < MOST_AT_ONCE,
                     far_behind=self._assignment.lag >= _FAR_BEHIND_RECORDS,
                 ):
                     self._delivery.commit(wait=False)

@@ -64,10 +64,12 @@ class Restorer:
         missing: list[str] = []
         try:
             committed = self._consumer.committed(pending)
+            # Before any is read: an answer would wait for that of the fetch, which waits for ticks.
+            offsets = {partition: self._consumer.watermarks(partition) for partition in pending}
             loaded = self._history.digests()
             with closing(self._open_state()) as state:
                 for partition in pending:
-                    first, end = self._consumer.watermarks(partition)
+                    first, end = offsets[partition]
                     self._assignment.found(partition, committed[partition] or first, end)
                     lacking = [one for one in self._assignment.symbols(partition) if one not in loaded]
                     missing += lacking

@@ -137,9 +137,17 @@ def result(process: subprocess.Popen[str], seconds: float) -> dict[str, float]:
         raise ContenderFailed(f"{process.args!r} did not end within {seconds} s") from None
     lines = [line for line in output.splitlines() if line.startswith('{"first"')]
     if process.returncode != 0 or not lines:
-        raise ContenderFailed(f"{process.args!r} ended with {process.returncode}: {output[-2000:]}")
+        raise ContenderFailed(
+            f"{process.args!r} ended with {process.returncode}: {output[-2000:]}{_said(process)}"
+        )
     found: dict[str, float] = json.loads(lines[-1])
     return found
+
+
+def _said(process: subprocess.Popen[str]) -> str:
+    """The end of what a contender wrote beside its result."""
+    assert isinstance(process.args, list)
+    return Path(process.args[-1]).with_suffix(".log").read_text()[-2000:]
 
 
 @contextmanager

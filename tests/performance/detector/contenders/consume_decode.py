@@ -24,6 +24,7 @@ def main() -> None:
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "fetch.queue.backoff.ms": 10,
+            "fetch.wait.max.ms": 50,
             "queued.max.messages.kbytes": 64 * 1024,
         }
     )
