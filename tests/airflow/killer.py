@@ -1,4 +1,4 @@
-"""Kills the first pod of every step of a pipeline's batch, at work."""
+"""Kills the first process of every step of a pipeline's batch, at work."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import urllib3
-
 from stockpipeline.adapters.kubernetes_api import Access, KubernetesApi, KubernetesUnreachable
 from tests.e2e.conftest import Deployment
+from tests.node import Pod
 
 _LOOK_SECONDS = 0.1
 STEP = "stockpipeline.dev/step"
+_PROGRAM = "/opt/stockpipeline/bin/stockpipeline"
 
 
 def _runs(pod: dict[str, Any]) -> bool:
@@ -22,11 +22,10 @@ def _runs(pod: dict[str, Any]) -> bool:
 
 @contextmanager
 def killing(deployment: Deployment, pipeline: str) -> Iterator[set[str]]:
-    """Kill until the block is left; yields the names of the Jobs whose first pod was killed."""
+    """Kill until the block is left; yields the names of the Jobs whose first process was killed."""
     killed: set[str] = set()
     over = threading.Event()
-    access = Access.of_kubeconfig(deployment.kubeconfig)
-    api, pool = KubernetesApi(access), urllib3.PoolManager(ssl_context=access.tls)
+    api = KubernetesApi(Access.of_kubeconfig(deployment.kubeconfig))
     selector = {"labelSelector": f"{STEP},stockpipeline.dev/pipeline={pipeline}"}
 
     def kill() -> None:
@@ -37,15 +36,9 @@ def killing(deployment: Deployment, pipeline: str) -> Iterator[set[str]]:
                 continue
             for pod in filter(_runs, pods):
                 job = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
-                if job not in killed:
+                # By the kernel: asked to end, a short step would just come to its end.
+                if job not in killed and Pod(pod).kill(_PROGRAM):
                     killed.add(job)
-                    # At once: on a busy machine a step can be over before kubectl has begun.
-                    pool.request(
-                        "DELETE",
-                        f"{access.server}/api/v1/namespaces/default/pods/{pod['metadata']['name']}",
-                        json={"gracePeriodSeconds": 0},
-                        headers=access.headers(),
-                    )
 
     thread = threading.Thread(target=kill, name="killer", daemon=True)
     thread.start()

@@ -18,8 +18,8 @@ from cluster.deploy import BACKENDS_NAMESPACE, OPERATOR_RELEASE, SYSTEM_NAMESPAC
 from cluster.settings import REPO
 from stockpipeline.adapters.kubernetes_api import Access, KubernetesApi, KubernetesUnreachable
 from tests.alerts import market
-from tests.alerts.node import Pod, small_disk
 from tests.e2e.conftest import Deployment
+from tests.node import Pod, small_disk
 
 DESK = "alerts-desk"
 TIGHT = "alerts-tight"
@@ -147,7 +147,7 @@ class Desk:
 
     def pod(self, name: str, component: str) -> Pod:
         selector = f"stockpipeline.dev/pipeline={name},app.kubernetes.io/component={component}"
-        return Pod(self.deployment, DESK, selector)
+        return Pod.only(self.deployment, DESK, selector)
 
     def run(self, name: str, component: str, program: str, *words: str) -> str:
         """Run a Python program in a pod of a pipeline."""
@@ -217,7 +217,7 @@ def detector_back(desk: Desk) -> None:
 def producer_killed(desk: Desk) -> None:
     """A producer is killed again and again, and Prometheus cannot reach a detector that is well."""
     desk.start("crashing")
-    prometheus = Pod(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=prometheus")
+    prometheus = Pod.only(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=prometheus")
     desk.pod("crashing", "detector").cut(
         "INPUT", "--protocol", "tcp", "--dport", "8080", "--source", prometheus.address
     )
@@ -378,14 +378,14 @@ def servers_in_trouble(desk: Desk) -> None:
     ballast = ("setrange", "ballast", str(119 * 2**20), "x")
     redis = ("exec", "redis-0", "--namespace", BACKENDS_NAMESPACE, "--container", "redis", "--", "redis-cli")
     desk.deployment.kubectl(*redis, *ballast)
-    prometheus = Pod(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=prometheus")
-    kafka = Pod(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=kafka")
+    prometheus = Pod.only(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=prometheus")
+    kafka = Pod.only(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=kafka")
     kafka.cut("INPUT", "--source", prometheus.address)
 
 
 def redis_gone(desk: Desk) -> None:
     """Redis answers nobody."""
-    redis = Pod(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=redis")
+    redis = Pod.only(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=redis")
     redis.cut("INPUT", "--protocol", "tcp", "--dport", "6379")
 
 

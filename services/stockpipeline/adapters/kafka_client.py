@@ -2,12 +2,19 @@
 
 import json
 import logging
+import socket
+import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 _STATISTICS_INTERVAL_MS = 2000
+# An idle client may have no connection until it asks for this anew.
+_METADATA_INTERVAL_MS = 60_000
+_PATIENCE_SECONDS = 150.0
+_ANSWER_SECONDS = 0.2
 # librdkafka slows down beyond this: consume(5000) is several times slower per message than consume(1000).
 DRAIN_MESSAGES = 1000
 _log = structlog.get_logger()
@@ -94,13 +101,24 @@ _client_log.addFilter(_ClientLog())
 class BrokerConnection:
     """Whether a client has a connection to a broker, from the client's own statistics and errors.
 
-    Its callbacks run inside the client's `poll`, in the thread that polls.
+    Its callbacks run inside the client's `poll`, in the thread that polls; what they raise comes out of that.
+    A client without a connection for minutes though a broker takes connections never gets one any more: that
+    happens to librdkafka 2.16 when a broker is killed that has just begun to start.
     """
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        patience_seconds: float = _PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
+        self._patience_seconds = patience_seconds
+        self._clock = clock
         self._last_error = ""
         self._up = True
+        self._reachable_since: float | None = None
+        """Since when the client could be connected, and is not."""
 
     def settings(self, client_id: str) -> dict[str, Any]:
         """Return the settings that a client which stays begins with."""
@@ -112,6 +130,7 @@ class BrokerConnection:
             "error_cb": self.on_error,
             "stats_cb": self.on_statistics,
             "statistics.interval.ms": _STATISTICS_INTERVAL_MS,
+            "topic.metadata.refresh.interval.ms": _METADATA_INTERVAL_MS,
             "socket.keepalive.enable": True,
         }
 
@@ -129,6 +148,30 @@ class BrokerConnection:
             self._up = False
 
     def on_statistics(self, text: str) -> None:
-        """Take the client's statistics (JSON, see librdkafka's STATISTICS.md)."""
+        """Take the client's statistics (JSON, see librdkafka's STATISTICS.md).
+
+        Raises:
+            KafkaFatal: the client does not come back to a broker that takes connections.
+        """
         states = [broker["state"] for broker in json.loads(text)["brokers"].values()]
         self._up = any(state in ("UP", "UPDATE") for state in states)
+        if self._up or not self._is_reachable():
+            self._reachable_since = None
+        elif self._reachable_since is None:
+            self._reachable_since = self._clock()
+        elif self._clock() >= self._reachable_since + self._patience_seconds:
+            raise KafkaFatal(
+                f"Kafka at {self._bootstrap_servers} takes connections, but the client has had none for "
+                f"{self._patience_seconds:.0f} s ({self._last_error or 'no error'})"
+            )
+
+    def _is_reachable(self) -> bool:
+        """Whether one of the bootstrap servers takes a connection."""
+        for server in self._bootstrap_servers.split(","):
+            host, _, port = server.strip().rpartition("://")[2].rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+            except (OSError, ValueError):
+                continue
+            return True
+        return False

@@ -7,10 +7,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.e2e.conftest import Deployment
 
@@ -19,24 +19,36 @@ _PERIOD_US = 100_000
 
 
 class Pod:
-    """A running pod, as the machine sees it."""
+    """A pod, as the machine sees it."""
 
-    def __init__(self, deployment: Deployment, namespace: str, selector: str) -> None:
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self.found = found
+        self.name = str(found["metadata"]["name"])
+        self._uid = str(found["metadata"]["uid"])
+
+    @classmethod
+    def only(cls, deployment: Deployment, namespace: str, selector: str) -> Self:
+        """Return the only pod of the selector that is there to stay."""
         pods = deployment.get("pods", "--namespace", namespace, "--selector", selector)["items"]
         (found,) = (pod for pod in pods if "deletionTimestamp" not in pod["metadata"])
-        self.found: dict[str, Any] = found
-        self.name = str(found["metadata"]["name"])
-        self.address = str(found["status"]["podIP"])
-        self._uid = str(found["metadata"]["uid"])
+        return cls(found)
+
+    @property
+    def address(self) -> str:
+        """Its address in the cluster's network, once it runs."""
+        return str(self.found["status"]["podIP"])
 
     def processes(self, word: str) -> list[int]:
         """The processes whose command line has the word."""
         return [pid for pid in self._all() if word in _read(pid, "cmdline").split("\0")]
 
-    def kill(self, word: str) -> None:
-        """Kill these processes as the kernel does when memory is short."""
-        for pid in self.processes(word):
-            os.kill(pid, signal.SIGKILL)
+    def kill(self, word: str) -> int:
+        """Kill these processes as the kernel does when memory is short; return how many there were."""
+        found = self.processes(word)
+        for pid in found:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, signal.SIGKILL)
+        return len(found)
 
     def starve(self, word: str, share: float) -> None:
         """Leave a container only this share of a core."""
