@@ -53,6 +53,7 @@ def test_a_night_goes_from_nasdaq_to_redis_though_a_pod_of_every_step_is_killed(
     assert set(example["spec"]["universe"]["symbols"]) < STOCKS, "more than is followed live"
     # The histories that the detector begins with, and those of the night, at once though its pod was killed.
     assert redis(deployment, "get", "default.night:history-generation") == ["2"]
+    assert deployment.value("min(stockpipeline_airflow_healthy)") == 1.0
     logs = deployment.kubectl("logs", "deployment/night-detector", "--tail=-1")
     assert "histories have changed" in logs, "the detector has warmed up from what the night brought"
 

@@ -42,10 +42,21 @@ func essentials(object any) (any, error) {
 		},
 		Status: corev1.PodStatus{Phase: pod.Status.Phase, PodIP: pod.Status.PodIP},
 	}
-	for _, container := range pod.Spec.Containers {
+	for _, container := range lasting(pod) {
 		kept.Spec.Containers = append(kept.Spec.Containers, corev1.Container{Name: container.Name, Ports: container.Ports})
 	}
 	return kept, nil
+}
+
+// lasting returns the containers that run as long as the pod: sidecars are among those that begin before the others.
+func lasting(pod *corev1.Pod) []corev1.Container {
+	found := slices.Clone(pod.Spec.Containers)
+	for _, container := range pod.Spec.InitContainers {
+		if container.RestartPolicy != nil && *container.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			found = append(found, container)
+		}
+	}
+	return found
 }
 
 // targets returns a group for each container port of the pods that ask to be scraped, in a fixed order.

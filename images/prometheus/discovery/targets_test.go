@@ -58,6 +58,25 @@ func TestAPodThatAsksForItIsATargetWithPrometheusOwnLabels(t *testing.T) {
 	}
 }
 
+func TestASidecarIsATargetAndAnInitContainerIsNot(t *testing.T) {
+	always := corev1.ContainerRestartPolicyAlways
+	kept, err := essentials(pod("airflow", func(p *corev1.Pod) {
+		p.Spec.Containers[0].Ports = nil
+		ports := []corev1.ContainerPort{{Name: "metrics", ContainerPort: 8081}}
+		p.Spec.InitContainers = []corev1.Container{
+			{Name: "migrate", Ports: ports},
+			{Name: "companion", Ports: ports, RestartPolicy: &always},
+		}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := targets([]*corev1.Pod{kept.(*corev1.Pod)})
+	if len(found) != 1 || found[0].Labels[meta+"pod_container_name"] != "companion" {
+		t.Fatalf("got %v", found)
+	}
+}
+
 func TestOtherPodsAreNoTargets(t *testing.T) {
 	quiet := pod("quiet", func(p *corev1.Pod) { p.Annotations = nil })
 	pending := pod("pending", func(p *corev1.Pod) { p.Status.PodIP = "" })
