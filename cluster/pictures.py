@@ -7,6 +7,7 @@ There is no Grafana server on the way: a page draws the same JSON with Grafana's
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,33 +20,37 @@ from cluster import prerequisites
 from cluster.artifacts import cached, digest_of
 from cluster.observe import by_pipeline
 from cluster.progress import Progress
-from cluster.settings import Settings
+from cluster.settings import Settings, SettingsError
 from cluster.shell import run
 from cluster.up import cluster_of
 
 # Debian's names of the programs; a Node.js from elsewhere brings its own npm, which conflicts with Debian's.
 PROGRAMS = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}
-MINUTES = 15
+_MINUTES = "15"
 _STORED = "max by (namespace, pipeline) (stockpipeline_replica_generation)"
 _SOURCES = ("package.json", "package-lock.json", ".npmrc", "shoot.mjs", "src")
 
 
 def pictures(settings: Settings, progress: Progress) -> int:
-    """Write docs/pictures/NAME.png for each dashboard; return 0.
+    """Write docs/pictures/NAME.png for each dashboard, of the last MINUTES (environment); return 0.
 
     Panels without data are named, and are no failure: a healthy pipeline has no dead letters. After a failure
     the docs keep what they had, and build/pictures has what could be drawn.
 
     Raises:
+        SettingsError: MINUTES is no number.
         RuntimeError: there is no Prometheus to ask, a query failed, or the page had an error.
     """
+    minutes = os.environ.get("MINUTES") or _MINUTES
+    if not minutes.isdecimal():
+        raise SettingsError(f"MINUTES={minutes!r}: use a whole number of minutes")
     prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
     _check(prometheus)
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     prerequisites.install(missing, progress)
     renderer = _renderer(settings, progress)
     folder = settings.repo / "build" / "pictures"
-    command = ["node", "shoot.mjs", prometheus, str(settings.repo / "dashboards"), str(folder), str(MINUTES)]
+    command = ["node", "shoot.mjs", prometheus, str(settings.repo / "dashboards"), str(folder), minutes]
     with (
         progress.step("Draw the dashboards"),
         _replica(settings, prometheus) as replica,
