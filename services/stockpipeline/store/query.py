@@ -52,6 +52,8 @@ class Limits:
     threads: int = 2
     result_bytes: int = 64 * 1024 * 1024
     at_once: int = 4
+    wait_seconds: float = 5.0
+    """How long a query waits for others to end before it is refused."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,11 @@ class QueryService:
             QueryError: see its kinds.
             TooStale, NoReplica: as `Replica.read` does.
         """
-        if not self._slots.acquire(blocking=False):
-            raise Busy(f"{self.limits.at_once} queries are running, as many as may: try again")
+        if not self._slots.acquire(timeout=self.limits.wait_seconds):
+            raise Busy(
+                f"{self.limits.at_once} queries are running, as many as may, and none of them ended within "
+                f"{self.limits.wait_seconds:g} s: try again"
+            )
         try:
             check_statement(sql)
             with self.replica.read(max_lag) as snapshot:

@@ -125,6 +125,9 @@ class SqlEndpoint:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # One segment an answer: headers alone would hold up what follows by a delayed acknowledgement.
+            wbufsize = -1
+            disable_nagle_algorithm = True
             timeout = 60  # seconds that a client may keep a thread waiting
 
             def do_GET(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +17,7 @@ import pytest
 
 from observability.dashboards import OF_REPLICAS, sql_layout
 from observability.dashboards.board import SqlPanel
-from stockpipeline.store.query import Limits, QueryService
+from stockpipeline.store.query import Busy, Limits, QueryService, TimedOut
 from stockpipeline.store.sql_endpoint import ARROW, SqlEndpoint
 from tests.integration.store.conftest import World
 from tests.integration.store.masters import SUMS_QUERY
@@ -182,6 +185,40 @@ def test_time_size_and_memory_are_bounded_and_the_next_query_is_answered(
     # A busy machine may run out of time before it runs out of memory.
     assert (found, said["error"]) in {(status, error), (408, "TimedOut")}
     assert post("SELECT 1 AS one")[1]["rows"] == [[1]]
+
+
+def test_more_clients_than_slots_wait_for_each_other_on_connections_that_stay(endpoint: SqlEndpoint) -> None:
+    def ask_often(number: int) -> list[tuple[int, int]]:
+        connection = http.client.HTTPConnection(*endpoint.address, timeout=60)
+        found = []
+        for turn in range(10):
+            connection.request("GET", f"/query?sql=SELECT+{number}+*+100+%2B+{turn}")
+            with connection.getresponse() as response:
+                found.append((response.status, json.loads(response.read())["rows"][0][0]))
+        connection.close()
+        return found
+
+    with ThreadPoolExecutor(6 * LIMITS.at_once) as pool:
+        answers = list(pool.map(ask_often, range(6 * LIMITS.at_once)))
+    assert answers == [[(200, 100 * number + turn) for turn in range(10)] for number in range(len(answers))]
+
+
+def test_a_query_is_refused_where_none_of_the_others_ends(world: World) -> None:
+    service = QueryService(world.replica, replace(LIMITS, seconds=5.0, at_once=1, wait_seconds=0.05))
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(
+            service.run, "SELECT sum(a.i * b.i) FROM range(10000000) a(i), range(1000000) b(i)"
+        )
+
+        def ask_until_refused() -> None:
+            while not slow.done():
+                service.run("SELECT 1")
+
+        with pytest.raises(Busy, match="1 queries are running, as many as may"):
+            ask_until_refused()
+        assert isinstance(slow.exception(), TimedOut)
+    assert service.run("SELECT 1").table.num_rows == 1
+    service.replica.close()
 
 
 def test_bad_requests_and_old_data_are_told(world: World, post: Post) -> None:
