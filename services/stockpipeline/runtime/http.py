@@ -81,6 +81,7 @@ class StatusServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one segment an answer: see ``store.sql_endpoint``
 
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
