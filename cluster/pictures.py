@@ -20,13 +20,13 @@ from cluster import prerequisites
 from cluster.artifacts import cached, digest_of
 from cluster.observe import by_pipeline
 from cluster.progress import Progress
-from cluster.settings import Settings, SettingsError
+from cluster.settings import Settings, number
 from cluster.shell import run
 from cluster.up import cluster_of
 
 # Debian's names of the programs; a Node.js from elsewhere brings its own npm, which conflicts with Debian's.
 PROGRAMS = {"chromium": "chromium", "node": "nodejs", "npm": "npm"}
-_MINUTES = "15"
+_MOST_MINUTES = 24 * 60
 _STORED = "max by (namespace, pipeline) (stockpipeline_replica_generation)"
 _SOURCES = ("package.json", "package-lock.json", ".npmrc", "shoot.mjs", "src")
 
@@ -38,19 +38,24 @@ def pictures(settings: Settings, progress: Progress) -> int:
     the docs keep what they had, and build/pictures has what could be drawn.
 
     Raises:
-        SettingsError: MINUTES is no number.
+        SettingsError: MINUTES is no number of minutes.
         RuntimeError: there is no Prometheus to ask, a query failed, or the page had an error.
     """
-    minutes = os.environ.get("MINUTES") or _MINUTES
-    if not minutes.isdecimal():
-        raise SettingsError(f"MINUTES={minutes!r}: use a whole number of minutes")
+    minutes = number(os.environ, "MINUTES", "15", "minutes", 1, _MOST_MINUTES)
     prometheus = f"http://127.0.0.1:{settings.prometheus_port}"
     _check(prometheus)
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     prerequisites.install(missing, progress)
     renderer = _renderer(settings, progress)
     folder = settings.repo / "build" / "pictures"
-    command = ["node", "shoot.mjs", prometheus, str(settings.repo / "dashboards"), str(folder), minutes]
+    command = [
+        "node",
+        "shoot.mjs",
+        prometheus,
+        str(settings.repo / "dashboards"),
+        str(folder),
+        f"{minutes:g}",
+    ]
     with (
         progress.step("Draw the dashboards"),
         _replica(settings, prometheus) as replica,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -183,3 +184,21 @@ def _port(env: Mapping[str, str], variable: str, remembered: Mapping[str, str], 
     if not value.isascii() or not value.isdigit() or not 1024 <= int(value) <= 65535:
         raise SettingsError(f"{variable}={value!r}: use a port number from 1024 to 65535")
     return int(value)
+
+
+def number(
+    env: Mapping[str, str], variable: str, default: str, unit: str, least: float, most: float
+) -> float:
+    """Return a variable's number in these bounds; `default` is its text where it is not set.
+
+    Raises:
+        SettingsError: says which it is, and what it may be.
+    """
+    text = env.get(variable) or default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise SettingsError(f"{variable}={text!r}: use a number of {unit} from {least:g} to {most:g}")
+    return value

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from cluster.settings import SettingsError
+from cluster.settings import SettingsError, number
 
 Profile = Literal["steady", "faults", "replaced"]
 
@@ -49,20 +48,7 @@ class Choice:
         reads = "0" if profile == "replaced" else "20"
         return cls(
             profile=cast("Profile", profile),
-            rate=_number(env, "RATE", "1000", "ticks a second", 10, MAX_RATE),
-            reads=_number(env, "READS", reads, "reads a second (0: as fast as they are answered)", 0, 1000),
-            minutes=_number(env, "MINUTES", "5", "minutes", 1, MAX_MINUTES),
+            rate=number(env, "RATE", "1000", "ticks a second", 10, MAX_RATE),
+            reads=number(env, "READS", reads, "reads a second (0: as fast as they are answered)", 0, 1000),
+            minutes=number(env, "MINUTES", "5", "minutes", 1, MAX_MINUTES),
         )
-
-
-def _number(
-    env: Mapping[str, str], variable: str, default: str, unit: str, least: float, most: float
-) -> float:
-    text = env.get(variable) or default
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not least <= value <= most:
-        raise SettingsError(f"{variable}={text!r}: use a number of {unit} from {least:g} to {most:g}")
-    return value

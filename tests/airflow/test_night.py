@@ -30,7 +30,7 @@ def test_a_night_goes_from_nasdaq_to_redis_though_a_pod_of_every_step_is_killed(
     deployment: Deployment,
 ) -> None:
     example = night("night")
-    # Even the shortest step takes ten seconds then: with twice as much it can be over before it is killed.
+    # Slowly, so that also the shortest step is killed before it is over.
     example["spec"]["batch"]["resources"] = {"requests": {"cpu": "50m"}, "limits": {"cpu": "100m"}}
     session = example["spec"]["batch"]["schedule"]["start"]
     with killing(deployment, "night") as killed:

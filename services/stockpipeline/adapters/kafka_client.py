@@ -102,8 +102,8 @@ class BrokerConnection:
     """Whether a client has a connection to a broker, from the client's own statistics and errors.
 
     Its callbacks run inside the client's `poll`, in the thread that polls; what they raise comes out of that.
-    A client without a connection for minutes though a broker takes connections never gets one any more: that
-    happens to librdkafka 2.16 when a broker is killed that has just begun to start.
+    A client without a connection for minutes though a broker takes connections is given up: one of librdkafka
+    2.16 was seen to try none for five minutes, after a broker was killed that had just begun to start.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ _RETURN_BUCKETS = (-0.2, -0.1, -0.05, -0.02, -0.01, -0.005, 0.0, 0.005, 0.01, 0.
 # aimed at is a bound: 8 and 12 ms, 120 ms exactly once, and the second that is promised.
 _LATENCY_BUCKETS = (0.002, 0.004, 0.008, 0.012, 0.025, 0.05, 0.08, 0.12, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-# A batch has 1,000 ticks at most.
+# A batch has 10,000 ticks at most (``kafka_consumer.MOST_AT_ONCE``).
 _BATCH_BUCKETS = (1, 3, 10, 30, 100, 300, 1000, 3000, 9999)
 _STAGE_BUCKETS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 
