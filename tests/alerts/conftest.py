@@ -14,6 +14,7 @@ from cluster.up import cluster_of
 from tests.alerts import webhook
 from tests.clusters import deployed
 from tests.e2e.conftest import Deployment
+from tests.listener import Listener
 
 CHOICES = {"CLUSTER": "node", "CLUSTER_NAME": "stockpipeline-alerts"}
 
@@ -35,17 +36,15 @@ def services_image(deployment: Deployment) -> str:
 @pytest.fixture(scope="session")
 def told(deployment: Deployment, services_image: str) -> webhook.Webhook:
     """What Alertmanager posts."""
-    items = webhook.manifests(services_image)
-    deployment.kubectl(
-        "apply", "--filename", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    )
-    rollout = ("rollout", "status", "--timeout=90s")
-    deployment.kubectl(*rollout, "deployment/webhook", "--namespace", webhook.NAMESPACE)
+    deployment.kubectl("create", "namespace", webhook.NAMESPACE)
+    restricted = "pod-security.kubernetes.io/enforce=restricted"
+    deployment.kubectl("label", "namespace", webhook.NAMESPACE, restricted)
+    listener = Listener(deployment, webhook.NAMESPACE, "webhook", 8080, services_image)
     where = ("--namespace", BACKENDS_NAMESPACE)
     values = json.loads(deployment.helm("get", "values", BACKENDS_RELEASE, *where, "--output=json"))
-    values["alertmanager"] = {"webhookUrl": webhook.URL}
+    values["alertmanager"] = {"webhookUrl": f"{listener.url}/alerts"}
     settings = Settings.from_environment({**os.environ, **CHOICES})
     chart = "stockpipeline-backends"
     release(settings, cluster_of(settings), chart, BACKENDS_RELEASE, BACKENDS_NAMESPACE, values)
-    deployment.kubectl(*rollout, "deployment/alertmanager", *where)
-    return webhook.Webhook(deployment)
+    deployment.kubectl("rollout", "status", "--timeout=90s", "deployment/alertmanager", *where)
+    return webhook.Webhook(listener)

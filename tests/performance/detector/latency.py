@@ -34,31 +34,37 @@ _START_SECONDS = 120.0
 
 
 def p99_ms(
-    servers: Servers, guarantee: Guarantee, rate: int, seconds: float, progress: Progress
+    servers: Servers,
+    guarantee: Guarantee,
+    rate: int,
+    seconds: float,
+    progress: Progress,
+    contender: str = "detector",
 ) -> tuple[float, float]:
     """Send ticks at a rate (per second) for so long; return median and 99th percentile of the delays.
 
     A delay begins when the tick is handed to the sending client and ends when the reading client hands over
-    its signal. Sender, detector and reader are processes of their own.
+    its signal. Sender, detector (or another contender that answers) and reader are processes of their own.
 
     Raises:
         ContenderFailed: signals are missing.
     """
-    config = _pipeline(servers, guarantee, rate)
+    config = _pipeline(servers, guarantee, rate, contender)
     gate = servers.folder / f"gate-{config.name}"
     path = gate.with_suffix(".json")
     path.write_text(config.to_json())
     gate.touch()
     count = int(rate * (seconds + WARM_UP_SECONDS))
     ticks = list(workload.one_signal_a_session(SYMBOLS, count, round(rate / SIGNALS_A_SECOND)))
-    job = Job(servers.kafka, "", "", config.name, count, config=str(path), gate=str(gate))
-    detector = servers.start("detector", job, config.name)
+    ticks_topic, signals_topic = config.names.topic(Topic.TICKS), config.names.topic(Topic.SIGNALS)
+    job = Job(servers.kafka, ticks_topic, signals_topic, config.name, count, config=str(path), gate=str(gate))
+    detector = servers.start(contender, job, config.name)
     reader, found = _start_reader(servers, config, gate)
     try:
         _await(gate.with_name(f"{gate.name}.{config.name}.restored").exists, f"{config.name} is not ready")
         _await(Path(f"{gate}.reading").exists, "the reader is not ready")
-        with progress.step(f"{rate:,} ticks/s for {seconds:.0f} s, {guarantee}"):
-            sent = _send(servers.kafka, config.names.topic(Topic.TICKS), rate, ticks)
+        with progress.step(f"{contender}, {rate:,} ticks/s for {seconds:.0f} s, {guarantee}"):
+            sent = _send(servers.kafka, ticks_topic, rate, ticks)
             result(detector, 60)
             time.sleep(1.0)  # the last signals are on their way
         Path(f"{gate}.stop").touch()
@@ -80,16 +86,16 @@ def p99_ms(
     median, high = np.percentile(delays, (50, 99)).tolist()
     to_signal = np.percentile((moments[:, 1] - moments[:, 0]) * 1000, (50, 99))
     progress.note(
-        f"{len(moments):,} signals, median {median:.1f} ms, p99 {high:.1f} ms; until the detector sends the "
-        f"signal {to_signal[0]:.0f} and {to_signal[1]:.0f} ms"
+        f"{len(moments):,} signals, median {median:.1f} ms, p99 {high:.1f} ms; until the signal is sent "
+        f"{to_signal[0]:.0f} and {to_signal[1]:.0f} ms"
     )
     return median, high
 
 
-def _pipeline(servers: Servers, guarantee: Guarantee, rate: int) -> PipelineConfig:
+def _pipeline(servers: Servers, guarantee: Guarantee, rate: int, contender: str) -> PipelineConfig:
     rules = [*(rule.model_dump(by_alias=True, mode="json") for rule in DEFAULT_RULES), workload.OFTEN]
     config = workload.pipeline(
-        f"latency-{guarantee.value.lower()}-{rate}",
+        f"latency-{contender}-{guarantee.value.lower()}-{rate}",
         servers.kafka,
         servers.redis,
         SYMBOLS,

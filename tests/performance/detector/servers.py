@@ -102,7 +102,7 @@ class Servers:
         """Start a contender; the detector with an instance name."""
         path = self.folder / f"{contender}-{instance}.job"
         job.write(path)
-        ours = contender in ("detector", "consume_decode", "reader")
+        ours = contender in ("detector", "consume_decode", "echo", "reader")
         program = [sys.executable if ours else str(self.others_python)]
         program += ["-m", f"tests.performance.detector.contenders.{contender}"]
         return subprocess.Popen(
