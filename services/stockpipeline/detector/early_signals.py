@@ -3,9 +3,9 @@
 The transaction is only committed when Kafka has acknowledged all signals of the ticks that it covers, so none
 is lost. After a failure the ticks since the last commit are taken again and give the same signals, with the
 same ids, a second time. Commits run in a thread of their own and hold up neither ticks nor signals. What they
-write is gathered in the main loop; so that this holds up no signal for long, a commit is made of several
-transactions, each of whole partitions (but not while a detector is far behind: the fewer commits, the sooner
-it catches up).
+write is gathered in the main loop; so that this holds up no signal for long, it is written in parts, between
+which ticks are taken: whole partitions, each with the offset that it has then (but all at once while a
+detector is far behind: the sooner it catches up).
 """
 
 import sys
@@ -65,8 +65,10 @@ class EarlySignals:
         self._background = ThreadPoolExecutor(1, "commit")
         self._committing: Future[None] | None = None
         self._transaction_open = False
+        self._positions: dict[int, int] = {}
+        """What the open transaction has been given of offsets so far."""
         self._slices: list[list[int]] = []
-        """The partitions of the transactions that are still to come of this commit."""
+        """The partitions that are still to be written into it."""
         self._far_behind = False
 
     @property
@@ -119,7 +121,7 @@ class EarlySignals:
         self._state.processed(positions)
 
     def is_due(self, *, caught_up: bool, far_behind: bool) -> bool:
-        """Whether to begin a transaction now: one at a time."""
+        """Whether to write now what a commit is to have, or the next part of that: one commit at a time."""
         self._far_behind = far_behind
         due = self._schedule.is_due(caught_up=caught_up, far_behind=far_behind)
         return self._committing is None and (due or bool(self._slices))
@@ -130,7 +132,7 @@ class EarlySignals:
         return left if self._committing is None else max(left, _COMMIT_LOOK_SECONDS)
 
     def commit(self, *, wait: bool) -> None:
-        """Begin a transaction of what there is, or `wait` until all of it is committed.
+        """Write the next part of what there is, and commit after the last one; or `wait` for all of it.
 
         Raises:
             TransactionFailed: give up, go back to the committed offsets and restore.
@@ -141,14 +143,17 @@ class EarlySignals:
             if self.open:
                 self._slices = []
                 self._schedule.closed()
-                self._begin_transaction(None)
+                self._write(None)
+                self._begin_commit()
                 self._await_commit()
             return
         if not self._slices:
             self._slices = self._state.slices(sys.maxsize if self._far_behind else _SYMBOLS_AT_ONCE)
             self._schedule.closed()
         if self._slices:
-            self._begin_transaction(self._slices.pop(0))
+            self._write(self._slices.pop(0))
+            if not self._slices:
+                self._begin_commit()
 
     def abort(self) -> None:
         """Give up what is not committed; signals that were sent stay sent.
@@ -165,15 +170,21 @@ class EarlySignals:
             self._transaction_open = False
         self._metrics.transactions_aborted.inc()
         self._state.clear()
+        self._positions = {}
         self._slices = []
         self._schedule.closed()
 
-    def _begin_transaction(self, partitions: list[int] | None) -> None:
-        """Write what there is of these partitions, or of all, and have it committed."""
-        self._producer.begin()
-        self._transaction_open = True
+    def _write(self, partitions: list[int] | None) -> None:
+        """Write what there is of these partitions, or of all, into the transaction."""
+        if not self._transaction_open:
+            self._producer.begin()
+            self._transaction_open = True
         with self._metrics.stage("produce"):
-            positions = self._state.write(partitions)
+            self._positions |= self._state.write(partitions)
+
+    def _begin_commit(self) -> None:
+        """Have the transaction committed."""
+        positions, self._positions = self._positions, {}
         self._committing = self._background.submit(
             self._commit, self._early.next_batch(), positions, self._consumer.group_metadata()
         )

@@ -16,7 +16,7 @@ from stockpipeline.signals.state import StateRecord
 class StateWriter:
     """Gathers what changed, and writes each changed symbol once into an open transaction.
 
-    A partition's symbols go with its offset, all of them; partitions may be in different transactions.
+    A partition's symbols go with its offset, all of them; partitions may be written one after the other.
     """
 
     def __init__(

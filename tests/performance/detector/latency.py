@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from cluster.progress import Progress
 from stockpipeline.adapters.kafka_producer import LINGER_MS
 from stockpipeline.api import DEFAULT_RULES, Guarantee, PipelineConfig, Topic
 from tests.performance.detector import workload
+from tests.performance.detector.contenders.gate import Gate, Sign
 from tests.performance.detector.contenders.job import Job
 from tests.performance.detector.servers import ContenderFailed, Servers, result
 from tests.performance.detector.throughput import PARTITIONS, SYMBOLS
@@ -50,24 +50,24 @@ def p99_ms(
         ContenderFailed: signals are missing.
     """
     config = _pipeline(servers, guarantee, rate, contender)
-    gate = servers.folder / f"gate-{config.name}"
-    path = gate.with_suffix(".json")
+    gate = Gate(str(servers.folder / config.name))
+    path = servers.folder / f"{config.name}.json"
     path.write_text(config.to_json())
-    gate.touch()
+    gate.open.give()
     count = int(rate * (seconds + WARM_UP_SECONDS))
     ticks = list(workload.one_signal_a_session(SYMBOLS, count, round(rate / SIGNALS_A_SECOND)))
     ticks_topic, signals_topic = config.names.topic(Topic.TICKS), config.names.topic(Topic.SIGNALS)
-    job = Job(servers.kafka, ticks_topic, signals_topic, config.name, count, config=str(path), gate=str(gate))
+    job = Job(servers.kafka, ticks_topic, signals_topic, config.name, count, config=str(path), gate=gate.path)
     detector = servers.start(contender, job, config.name)
     reader, found = _start_reader(servers, config, gate)
     try:
-        _await(gate.with_name(f"{gate.name}.{config.name}.restored").exists, f"{config.name} is not ready")
-        _await(Path(f"{gate}.reading").exists, "the reader is not ready")
+        for one in (config.name, _reader(config)):
+            _await(gate.ready(one), f"{one} is not ready")
         with progress.step(f"{contender}, {rate:,} ticks/s for {seconds:.0f} s, {guarantee}"):
             sent = _send(servers.kafka, ticks_topic, rate, ticks)
             result(detector, 60)
             time.sleep(1.0)  # the last signals are on their way
-        Path(f"{gate}.stop").touch()
+        gate.over.give()
         reader.wait(30)
     finally:
         detector.kill()
@@ -107,23 +107,27 @@ def _pipeline(servers: Servers, guarantee: Guarantee, rate: int, contender: str)
     return config
 
 
-def _start_reader(servers: Servers, config: PipelineConfig, gate: Path) -> tuple[subprocess.Popen[str], Path]:
+def _start_reader(servers: Servers, config: PipelineConfig, gate: Gate) -> tuple[subprocess.Popen[str], Path]:
     """Start the reader of the signals; return it with the file that it will write."""
-    found = Path(f"{gate}.read")
+    found = servers.folder / f"{config.name}.read"
     job = Job(
         servers.kafka,
         config.names.topic(Topic.SIGNALS),
         str(found),
-        f"{config.name}-reader",
+        _reader(config),
         0,
-        gate=str(gate),
+        gate=gate.path,
     )
     return servers.start("reader", job, config.name), found
 
 
-def _await(condition: Callable[[], bool], what: str) -> None:
+def _reader(config: PipelineConfig) -> str:
+    return f"{config.name}-reader"
+
+
+def _await(sign: Sign, what: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not condition():
+    while not sign.given:
         if time.monotonic() > deadline:
             raise ContenderFailed(f"{what} after {_START_SECONDS:.0f} s")
         time.sleep(0.1)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from cluster.progress import Progress
 from stockpipeline.api import PipelineConfig, Topic
 from tests.performance.detector import workload
+from tests.performance.detector.contenders.gate import Gate
 from tests.performance.detector.contenders.job import Job
 from tests.performance.detector.servers import ContenderFailed, Servers, result
 
@@ -86,15 +87,15 @@ class Throughput:
 
     def shared_consume_decode(self, processes: int) -> Rate:
         """Read and decode all ticks in so many processes, which begin together; return their joint rate."""
-        gate = self.servers.folder / f"gate-{self._runs}"
+        gate = self._gate()
         jobs = [
-            replace(self._job(self.ticks), gate=str(gate), group=f"s{n}", share=n, shares=processes)
+            replace(self._job(self.ticks), gate=gate.path, group=f"s{n}", share=n, shares=processes)
             for n in range(processes)
         ]
         running = [self.servers.start("consume_decode", job, job.group) for job in jobs]
         try:
-            self._await(lambda: all(gate.with_name(f"{gate.name}.{job.group}").exists() for job in jobs))
-            gate.touch()
+            self._await(lambda: all(gate.here(job.group).given for job in jobs))
+            gate.open.give()
             return _rate([result(one, 300) for one in running])
         finally:
             for one in running:
@@ -110,25 +111,24 @@ class Throughput:
         self.servers.forget(config)
         pipeline = self.servers.folder / "pipeline.json"
         pipeline.write_text(config.to_json())
-        gate = self.servers.folder / f"gate-{self._runs}"
+        gate = self._gate()
         jobs = [
             replace(
-                self._job(self.ticks), config=str(pipeline), gate=str(gate), group=f"p{n}", shares=processes
+                self._job(self.ticks), config=str(pipeline), gate=gate.path, group=f"p{n}", shares=processes
             )
             for n in range(processes)
         ]
         running = [self.servers.start("detector", job, f"p{n}") for n, job in enumerate(jobs)]
         try:
-            self._await(lambda: all(gate.with_name(f"{gate.name}.{job.group}").exists() for job in jobs))
+            self._await(lambda: all(gate.here(job.group).given for job in jobs))
             # The group has told all of them by now; the last one may have joined just before.
             time.sleep(1.0 if processes == 1 else 5.0)
-            gate.touch()
+            gate.open.give()
             if processes > 1:
-                restored = [gate.with_name(f"{gate.name}.{job.group}.restored") for job in jobs]
-                self._await(lambda: all(one.exists() for one in restored))
-                gate.with_name(f"{gate.name}.go").touch()
+                self._await(lambda: all(gate.ready(job.group).given for job in jobs))
+                gate.all_ready.give()
                 self._await(lambda: self._committed(config) >= self.ticks)
-                gate.with_name(f"{gate.name}.end").touch()
+                gate.over.give()
             found = [result(one, 300) for one in running]
         finally:
             for one in running:
@@ -138,6 +138,9 @@ class Throughput:
         if total < self.ticks or len(shares) < processes:
             raise ContenderFailed(f"{processes} detectors took {[one['ticks'] for one in found]} ticks")
         return _rate(shares)
+
+    def _gate(self) -> Gate:
+        return Gate(str(self.servers.folder / f"gate-{self._runs}"))
 
     def _config(self, spec: Mapping[str, object]) -> PipelineConfig:
         return workload.pipeline(

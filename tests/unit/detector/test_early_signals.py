@@ -113,33 +113,54 @@ def test_without_a_transaction_there_is_nothing_to_abort_in_kafka(parts: Parts) 
     assert not parts.delivery.open
 
 
-def test_a_commit_is_made_of_several_transactions_between_which_ticks_are_taken(parts: Parts) -> None:
+def test_a_transaction_is_written_in_parts_between_which_ticks_are_taken(parts: Parts) -> None:
     parts.may_commit.set()
     parts.state.slices.return_value = [[0], [1, 2]]
+    parts.state.write.side_effect = [{0: 8}, {1: 5, 2: 6}]
     parts.delivery.begin()
     parts.clock = 1.0
-    begun = 0
+    assert parts.delivery.is_due(caught_up=True, far_behind=False)
+    parts.delivery.commit(wait=False)
+    parts.kafka.producer.commit.assert_not_called()
+    assert parts.delivery.is_due(caught_up=True, far_behind=False), "the rest is to be written"
+    assert parts.delivery.seconds_left() == 0
+    parts.delivery.commit(wait=False)
     while parts.delivery.open:
         parts.delivery.poll()
-        if parts.delivery.is_due(caught_up=True, far_behind=False):
-            parts.delivery.commit(wait=False)
-            begun += 1
-    assert begun == 2
+    parts.kafka.producer.begin.assert_called_once_with()
     assert parts.state.write.mock_calls == [call([0]), call([1, 2])]
-    assert parts.state.committed.call_count == 2
+    assert parts.kafka.producer.commit.call_args.args[1] == {0: 8, 1: 5, 2: 6}
+    parts.state.committed.assert_called_once_with()
 
 
 def test_waiting_for_the_commit_means_all_that_is_left_of_it(parts: Parts) -> None:
     parts.may_commit.set()
     parts.state.slices.return_value = [[0], [1], [2]]
+    # Ticks of partition 0 were taken after it was written.
+    parts.state.write.side_effect = [{0: 8}, {0: 9, 1: 5, 2: 6}]
     parts.delivery.begin()
     parts.delivery.commit(wait=False)
     parts.delivery.commit(wait=True)
+    parts.kafka.producer.begin.assert_called_once_with()
     assert parts.state.write.mock_calls == [call([0]), call(None)]
+    assert parts.kafka.producer.commit.call_args.args[1] == {0: 9, 1: 5, 2: 6}
     assert not parts.delivery.open
 
 
-def test_a_detector_far_behind_makes_few_transactions(parts: Parts) -> None:
+def test_giving_up_forgets_the_offsets_that_were_written(parts: Parts) -> None:
+    parts.may_commit.set()
+    parts.state.slices.return_value = [[0], [1]]
+    parts.delivery.begin()
+    parts.delivery.commit(wait=False)
+    parts.delivery.abort()
+    parts.kafka.producer.abort.assert_called_once()
+    parts.state.write.return_value = {1: 5}
+    parts.delivery.begin()
+    parts.delivery.commit(wait=True)
+    assert parts.kafka.producer.commit.call_args.args[1] == {1: 5}
+
+
+def test_a_detector_far_behind_writes_all_at_once(parts: Parts) -> None:
     parts.delivery.begin()
     parts.clock = 2.0
     assert parts.delivery.is_due(caught_up=False, far_behind=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from stockpipeline.adapters.kafka_client import drain
 from stockpipeline.market.ticks import Tick
+from tests.performance.detector.contenders.gate import Gate
 from tests.performance.detector.contenders.job import Job, Watch
 
 
@@ -34,9 +32,9 @@ def main() -> None:
     ticks = job.ticks
     if job.shares > 1:
         ticks = sum(consumer.get_watermark_offsets(place, timeout=20)[1] for place in places)
-        Path(f"{job.gate}.{job.group}").touch()
-        while not Path(job.gate).exists():
-            time.sleep(0.01)
+        gate = Gate(job.gate)
+        gate.here(job.group).give()
+        gate.open.wait()
     consumer.assign(places)
     while watch.ticks < ticks:
         messages = drain(consumer, 0.1)

@@ -18,15 +18,16 @@ from stockpipeline.detector.restore import Restorer
 from stockpipeline.runtime import logs
 from stockpipeline.runtime.metrics import DetectorMetrics
 from stockpipeline.runtime.shutdown import Shutdown
+from tests.performance.detector.contenders.gate import Gate
 from tests.performance.detector.contenders.job import Job, Watch
 
 _LOOK_SECONDS = 0.02
-_GATE_SECONDS = 0.005
 
 
 def main() -> None:
     """Run a detector until it, and those beside it, have taken all ticks."""
     job, watch, shutdown = Job.from_arguments(), Watch(), Shutdown(20)
+    gate = Gate(job.gate)
     made: list[DetectorMetrics] = []
 
     class Metrics(DetectorMetrics):
@@ -37,17 +38,17 @@ def main() -> None:
     restore = Restorer.restore_pending
 
     def restore_behind_the_gate(self: Restorer) -> str | None:
-        if not Path(job.gate).exists():
-            Path(f"{job.gate}.{job.group}").touch()
+        if not gate.open.given:
+            gate.here(job.group).give()
             return "the gate is closed"
         held: list[tuple[int, int]] = []
         consumer = self._consumer
         with patch.object(consumer, "begin", lambda *place: held.append(place)):
             reason = restore(self)
         if reason is None:
-            Path(f"{job.gate}.{job.group}.restored").touch()
-            while job.shares > 1 and not Path(f"{job.gate}.go").exists():
-                time.sleep(_GATE_SECONDS)
+            gate.ready(job.group).give()
+            if job.shares > 1:
+                gate.all_ready.wait()
             watch.began()
         for place in held:
             consumer.begin(*place)
@@ -56,7 +57,7 @@ def main() -> None:
     def look() -> None:
         deadline = time.monotonic() + job.stop_after
         taken = 0.0
-        while time.monotonic() < deadline and not Path(f"{job.gate}.end").exists():
+        while time.monotonic() < deadline and not gate.over.given:
             time.sleep(_LOOK_SECONDS)
             now = made[0].ticks._value.get() if made else 0.0
             if now > taken:

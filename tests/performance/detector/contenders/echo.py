@@ -5,14 +5,13 @@ It has no indicators, no state and nothing to commit, and its client waits for n
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from stockpipeline.market.ticks import Tick
 from stockpipeline.signals.signal import Signal, encode_signal
 from tests.performance.detector import workload
+from tests.performance.detector.contenders.gate import Gate
 from tests.performance.detector.contenders.job import Job, Watch
 
 
@@ -34,7 +33,7 @@ def main() -> None:
     numbers = consumer.list_topics(job.topic, timeout=20).topics[job.topic].partitions
     consumer.assign([TopicPartition(job.topic, number, 0) for number in numbers])
     last: dict[str, float] = {}
-    Path(f"{job.gate}.{job.group}.restored").touch()
+    Gate(job.gate).ready(job.group).give()
     while watch.ticks < job.ticks:
         message = consumer.poll(0.1)
         if message is None:

@@ -22,7 +22,7 @@ class Job:
     history: str = ""
     """A JSON file: symbol → closed daily bars, each [open, high, low, close, volume], oldest first."""
     gate: str = ""
-    """A file that appears when the work may begin."""
+    """The path of the run's ``Gate``."""
     config: str = ""
     """A pipeline.json, for the detector."""
     share: int = 0

@@ -10,11 +10,12 @@ from confluent_kafka import Consumer, TopicPartition
 
 from stockpipeline.signals.signal import decode_signal
 from tests.performance.detector import workload
+from tests.performance.detector.contenders.gate import Gate
 from tests.performance.detector.contenders.job import Job
 
 
 def main() -> None:
-    """Read the topic until the file GATE.stop appears; write [[symbol, ts, sent, read], …].
+    """Read the topic until all is over; write [[symbol, ts, sent, read], …].
 
     Both in seconds since the epoch: when the detector handed the signal to its client, and now.
     """
@@ -30,9 +31,9 @@ def main() -> None:
     )
     partitions = consumer.list_topics(job.topic, timeout=20).topics[job.topic].partitions
     consumer.assign([TopicPartition(job.topic, partition, 0) for partition in partitions])
-    stop, read = Path(f"{job.gate}.stop"), []
+    gate, read = Gate(job.gate), []
     looked = time.monotonic()
-    Path(f"{job.gate}.reading").touch()
+    gate.ready(job.group).give()
     while True:
         message = consumer.poll(0.1)
         moment = time.time()
@@ -42,7 +43,7 @@ def main() -> None:
                 read.append((signal.symbol, signal.ts, message.timestamp()[1] / 1000, moment))
         if time.monotonic() > looked + 0.1:
             looked = time.monotonic()
-            if stop.exists():
+            if gate.over.given:
                 break
     consumer.close()
     Path(job.output).write_text(json.dumps(read))
