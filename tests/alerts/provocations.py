@@ -34,6 +34,10 @@ SYMBOLS = ["AAPL", "IBM", "MSFT", "GOOG"]
 FAST = {"start": "2005-01-03", "speed": 39_000, "ticksPerBar": 6000}
 CALM = {"start": "2005-01-03", "speed": 12_000, "ticksPerBar": 30}
 _USER = 10001
+# Redis has 128 MiB: nine tenths and a bit, and what other pipelines need is still there.
+_BALLAST_MIB = 116
+# A little less than a MiB each: its allocator has few sizes above that.
+_BALLAST = "for i = 1, ARGV[1] do redis.call('setrange', 'ballast:' .. i, 1040000, 'x') end"
 KAFKA = ("OUTPUT", "--protocol", "tcp", "--dport", "9092")
 _CLOCK = [{"name": "PYTHONPATH", "value": market.FOLDER}]
 _GENERATIONS = "/var/lib/stockpipeline/store/generations"
@@ -374,10 +378,9 @@ def operator_gone(desk: Desk) -> None:
 
 
 def servers_in_trouble(desk: Desk) -> None:
-    """Redis is full, and Prometheus cannot reach Kafka's metrics."""
-    ballast = ("setrange", "ballast", str(119 * 2**20), "x")
+    """Redis is nearly full, and Prometheus cannot reach Kafka's metrics."""
     redis = ("exec", "redis-0", "--namespace", BACKENDS_NAMESPACE, "--container", "redis", "--", "redis-cli")
-    desk.deployment.kubectl(*redis, *ballast)
+    desk.deployment.kubectl(*redis, "eval", _BALLAST, "0", str(_BALLAST_MIB))
     prometheus = Pod.only(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=prometheus")
     kafka = Pod.only(desk.deployment, BACKENDS_NAMESPACE, "app.kubernetes.io/component=kafka")
     kafka.cut("INPUT", "--source", prometheus.address)
