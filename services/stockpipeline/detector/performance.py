@@ -123,10 +123,9 @@ class JudgedSignals:
 
     def write(self, symbols: Iterable[str]) -> None:
         """See ``Performance``."""
-        room = MOST_LIVE_RECORDS
         for symbol in symbols:
-            records, reached = self._detector.news(symbol, max(0, room))
-            room -= len(records)
+            records, reached = self._detector.news(symbol, max(0, self._room))
+            self._room -= len(records)
             self._reached += reached
             partition = self._assignment.partition_of[symbol]
             for record in records:
@@ -157,6 +156,7 @@ class JudgedSignals:
         """See ``Performance``."""
         self._written: defaultdict[int, list[tuple[Record, bytes]]] = defaultdict(list)
         self._reached: list[Reached] = []
+        self._room = MOST_LIVE_RECORDS
 
     def restored(self, partition: int) -> None:
         """See ``Performance``."""

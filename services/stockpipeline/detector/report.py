@@ -15,7 +15,7 @@ from stockpipeline.runtime.health import Readiness
 from stockpipeline.runtime.metrics import DetectorMetrics
 
 _INTERVAL_SECONDS = 1.0
-_SYMBOLS_AT_ONCE = 200
+_SYMBOLS_AT_ONCE = 50
 _COUNTED = object()
 
 

@@ -1,11 +1,12 @@
 """What the next commit has of each symbol that changed, and how far ticks are processed.
 
 A symbol's records go to the partition with the number of its ticks' partition, whatever their key: whoever
-owns the ticks of a symbol finds all of its state by that number.
+owns the ticks of a symbol finds all of its state by that number. A partition's offset is written after all
+of its symbols that changed, so that state and offset are of the same moment.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from stockpipeline.adapters.kafka_transactions import KeepWaiting, TransactionalProducer
 from stockpipeline.detector.checkpoint import KEY, encode_checkpoint
@@ -14,10 +15,7 @@ from stockpipeline.signals.state import StateRecord
 
 
 class StateWriter:
-    """Gathers what changed, and writes each changed symbol once into an open transaction.
-
-    A partition's symbols go with its offset, all of them; partitions may be written one after the other.
-    """
+    """Gathers what changed, and writes it into an open transaction: all at once, or in parts."""
 
     def __init__(
         self,
@@ -45,44 +43,40 @@ class StateWriter:
         """Note up to where ticks are processed: partition → next offset."""
         self._positions.update(positions)
 
-    def slices(self, symbols: int) -> list[list[int]]:
-        """Return the partitions of which something was noted, in groups.
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self._noted()
 
-        A group is of no more than so many changed symbols, or of one partition.
-        """
-        groups: list[list[int]] = []
-        room = 0
-        for partition in self._noted():
-            changed = len(self._changed.get(partition, ()))
-            if changed > room or not groups:
-                groups.append([])
-                room = symbols
-            groups[-1].append(partition)
-            room -= changed
-        return groups
-
-    def write(self, partitions: Iterable[int] | None = None) -> dict[int, int]:
-        """Write what was noted of these partitions, or of all.
-
-        Returns their noted offsets, which belong into the same transaction.
+    def write(self) -> dict[int, int]:
+        """Write all that was noted; return the noted offsets, which belong into the same transaction.
 
         Raises:
             TransactionFailed, KafkaFatal: see ``TransactionalProducer.send``.
         """
-        send, topic, keep_waiting = self._producer.send, self._topic, self._keep_waiting
         positions: dict[int, int] = {}
-        written: list[str] = []
-        for partition in self._noted() if partitions is None else partitions:
-            changed = self._changed.pop(partition, set())
-            written += changed
-            for symbol in changed:
-                for key, value in self._changes(symbol):
-                    send(topic, value, key, keep_waiting, partition=partition)
-            if partition in self._positions:
-                positions[partition] = offset = self._positions.pop(partition)
-                send(topic, encode_checkpoint(offset), KEY, keep_waiting, partition=partition)
-        self._performance.write(written)
+        for partition in self._noted():
+            positions |= self._complete(partition)
         return positions
+
+    def parts(self, most: int) -> Iterator[dict[int, int]]:
+        """Write what was noted step by step, with no more than so many symbols in each; yield the offsets of
+        partitions that are complete with it.
+
+        Symbols may change between steps. They are written again before their partition is complete; where
+        more change than are written, the rest of a partition is written at once.
+
+        Raises:
+            TransactionFailed, KafkaFatal: see ``TransactionalProducer.send``.
+        """
+        for partition in self._noted():
+            waiting = self._changed[partition]
+            for _ in range(2 * len(waiting) // most):
+                if len(waiting) <= most:
+                    break
+                self._write(partition, [waiting.pop() for _ in range(most)])
+                yield {}
+            yield self._complete(partition)
 
     def committed(self) -> None:
         """What was written is committed."""
@@ -92,6 +86,24 @@ class StateWriter:
         """Forget what was noted, and what was written: it will not be committed."""
         self._begin()
         self._performance.clear()
+
+    def _complete(self, partition: int) -> dict[int, int]:
+        """Write all that changed of a partition, then its offset, which is returned."""
+        self._write(partition, self._changed.pop(partition, ()))
+        if partition not in self._positions:
+            return {}
+        offset = self._positions.pop(partition)
+        self._send(partition, KEY, encode_checkpoint(offset))
+        return {partition: offset}
+
+    def _write(self, partition: int, symbols: Collection[str]) -> None:
+        for symbol in symbols:
+            for key, value in self._changes(symbol):
+                self._send(partition, key, value)
+        self._performance.write(symbols)
+
+    def _send(self, partition: int, key: str, value: bytes | None) -> None:
+        self._producer.send(self._topic, value, key, self._keep_waiting, partition=partition)
 
     def _noted(self) -> set[int]:
         return self._positions.keys() | self._changed.keys()

@@ -27,7 +27,9 @@ class Parts:
         self.kafka, self.metrics, self.state = Mock(), MagicMock(), Mock()
         self.kafka.early.next_batch.return_value = Batch()
         self.state.write.return_value = {0: 8}
-        self.state.slices.return_value = [[0]]
+        self.state.empty = False
+        self.state.parts.side_effect = lambda _most: iter(self.parts)
+        self.parts: list[dict[int, int]] = [{0: 8}]
         self.clock = 0.0
         self.delivery = EarlySignals(
             self.kafka.early,
@@ -57,6 +59,12 @@ def parts() -> Iterator[Parts]:
     parts.may_commit.set()
 
 
+def begin_commit(parts: Parts) -> None:
+    """The part of the only partition, and the end."""
+    parts.delivery.commit(wait=False)
+    parts.delivery.commit(wait=False)
+
+
 def test_a_signal_is_sent_before_any_commit_and_counted_when_kafka_has_it(parts: Parts) -> None:
     parts.delivery.begin()
     parts.delivery.add_signal(SIGNAL, TICK)
@@ -69,7 +77,7 @@ def test_a_signal_is_sent_before_any_commit_and_counted_when_kafka_has_it(parts:
 
 def test_a_commit_waits_for_the_signals_and_lets_ticks_be_taken_meanwhile(parts: Parts) -> None:
     parts.delivery.begin()
-    parts.delivery.commit(wait=False)
+    begin_commit(parts)
     assert parts.delivery.open
     parts.delivery.begin()
     parts.clock = 1.0
@@ -86,7 +94,7 @@ def test_a_commit_waits_for_the_signals_and_lets_ticks_be_taken_meanwhile(parts:
 def test_a_commit_that_failed_in_the_background_is_noticed_and_aborted(parts: Parts) -> None:
     parts.failure = TransactionFailed("fenced")
     parts.delivery.begin()
-    parts.delivery.commit(wait=False)
+    begin_commit(parts)
     parts.may_commit.set()
     with pytest.raises(TransactionFailed):
         parts.delivery.commit(wait=True)
@@ -99,7 +107,7 @@ def test_a_commit_that_failed_in_the_background_is_noticed_and_aborted(parts: Pa
 def test_giving_up_ends_a_commit_that_is_under_way(parts: Parts) -> None:
     parts.failure = TransactionFailed("fenced")
     parts.delivery.begin()
-    parts.delivery.commit(wait=False)
+    begin_commit(parts)
     parts.may_commit.set()
     parts.delivery.abort()
     parts.kafka.producer.abort.assert_called_once()
@@ -113,45 +121,47 @@ def test_without_a_transaction_there_is_nothing_to_abort_in_kafka(parts: Parts) 
     assert not parts.delivery.open
 
 
+def begin_to_write(parts: Parts, steps: int) -> None:
+    for _ in range(steps):
+        assert parts.delivery.is_due(caught_up=True, far_behind=False)
+        assert parts.delivery.seconds_left() == 0
+        parts.delivery.commit(wait=False)
+        parts.kafka.producer.commit.assert_not_called()
+
+
 def test_a_transaction_is_written_in_parts_between_which_ticks_are_taken(parts: Parts) -> None:
     parts.may_commit.set()
-    parts.state.slices.return_value = [[0], [1, 2]]
-    parts.state.write.side_effect = [{0: 8}, {1: 5, 2: 6}]
+    parts.parts = [{}, {0: 8}, {1: 5}]
     parts.delivery.begin()
     parts.clock = 1.0
-    assert parts.delivery.is_due(caught_up=True, far_behind=False)
-    parts.delivery.commit(wait=False)
-    parts.kafka.producer.commit.assert_not_called()
-    assert parts.delivery.is_due(caught_up=True, far_behind=False), "the rest is to be written"
-    assert parts.delivery.seconds_left() == 0
+    begin_to_write(parts, 3)
     parts.delivery.commit(wait=False)
     while parts.delivery.open:
         parts.delivery.poll()
     parts.kafka.producer.begin.assert_called_once_with()
-    assert parts.state.write.mock_calls == [call([0]), call([1, 2])]
-    assert parts.kafka.producer.commit.call_args.args[1] == {0: 8, 1: 5, 2: 6}
+    assert parts.kafka.producer.commit.call_args.args[1] == {0: 8, 1: 5}
     parts.state.committed.assert_called_once_with()
 
 
 def test_waiting_for_the_commit_means_all_that_is_left_of_it(parts: Parts) -> None:
     parts.may_commit.set()
-    parts.state.slices.return_value = [[0], [1], [2]]
+    parts.parts = [{0: 8}, {}, {1: 5}]
     # Ticks of partition 0 were taken after it was written.
-    parts.state.write.side_effect = [{0: 8}, {0: 9, 1: 5, 2: 6}]
+    parts.state.write.return_value = {0: 9, 1: 5}
     parts.delivery.begin()
-    parts.delivery.commit(wait=False)
+    parts.clock = 1.0
+    begin_to_write(parts, 2)
     parts.delivery.commit(wait=True)
     parts.kafka.producer.begin.assert_called_once_with()
-    assert parts.state.write.mock_calls == [call([0]), call(None)]
-    assert parts.kafka.producer.commit.call_args.args[1] == {0: 9, 1: 5, 2: 6}
+    assert parts.kafka.producer.commit.call_args.args[1] == {0: 9, 1: 5}
     assert not parts.delivery.open
 
 
 def test_giving_up_forgets_the_offsets_that_were_written(parts: Parts) -> None:
     parts.may_commit.set()
-    parts.state.slices.return_value = [[0], [1]]
     parts.delivery.begin()
-    parts.delivery.commit(wait=False)
+    parts.clock = 1.0
+    begin_to_write(parts, 1)
     parts.delivery.abort()
     parts.kafka.producer.abort.assert_called_once()
     parts.state.write.return_value = {1: 5}
@@ -160,9 +170,18 @@ def test_giving_up_forgets_the_offsets_that_were_written(parts: Parts) -> None:
     assert parts.kafka.producer.commit.call_args.args[1] == {1: 5}
 
 
+def test_nothing_to_write_is_no_transaction(parts: Parts) -> None:
+    parts.state.empty = True
+    parts.delivery.begin()
+    parts.delivery.commit(wait=False)
+    parts.kafka.producer.begin.assert_not_called()
+    assert not parts.delivery.open
+
+
 def test_a_detector_far_behind_writes_all_at_once(parts: Parts) -> None:
     parts.delivery.begin()
     parts.clock = 2.0
     assert parts.delivery.is_due(caught_up=False, far_behind=True)
     parts.delivery.commit(wait=False)
-    assert parts.state.slices.call_args.args[0] > 1_000_000
+    parts.state.parts.assert_not_called()
+    parts.state.write.assert_called_once_with()

@@ -89,7 +89,9 @@ def test_what_was_aborted_is_not_shown(parts: Parts) -> None:
 def test_a_commit_has_room_for_so_many_live_figures(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_LIVE_RECORDS", 3)
     parts.detector.news.side_effect = [News([record("a")] * 2, []), News([record("b")] * 2, []), News([], [])]
-    parts.tested.write(["IBM", "IBM", "IBM"])
+    parts.tested.clear()
+    for _ in range(3):
+        parts.tested.write(["IBM"])
     assert [one.args[1] for one in parts.detector.news.mock_calls] == [3, 1, 0]
 
 
