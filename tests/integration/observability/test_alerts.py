@@ -325,6 +325,17 @@ def test_every_alert_has_a_case() -> None:
     assert {alert.full_name for alert in ALERTS} == {*CASES, ABSENT}
 
 
+def test_a_contest_is_told_of_though_the_operator_tries_again_every_ten_minutes(tmp_path: Path) -> None:
+    tries = "0+0x4 " + "1 1 1 1 1 1 1 1 1 0 " * 5 + "0+0x20"
+    series = {condition("Drifted").replace("{name}", "troubled"): tries}
+    judged(tmp_path, series, {15: [], 30: ["desk//troubled"], 45: ["desk//troubled"], 70: []})
+
+
+def test_one_correction_is_no_contest(tmp_path: Path) -> None:
+    series = {condition("Drifted").replace("{name}", "troubled"): "0+0x20 1 1 0+0x40"}
+    judged(tmp_path, series, {21: [], 25: [], 40: []})
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_it_fires_for_the_troubled_one_and_ends(tmp_path: Path, name: str) -> None:
     course = CASES[name]
