@@ -83,7 +83,7 @@ CASES = [
     *of("thin", "CoverageTooLow"),
     Case("TargetDown", {"namespace": DESK, "component": "detector"}, "crashing", "crashing-detector-"),
     Case("Restarting", {"namespace": DESK, "component": "producer"}, "crashing", "crashing-producer-"),
-    Case("HelmFailures", {"namespace": SYSTEM_NAMESPACE, "operation": "install"}, "refused"),
+    Case("HelmFailures", {"namespace": SYSTEM_NAMESPACE, "operation": "upgrade"}, "refused"),
     Case("OperatorLeaderless", {"namespace": SECOND}, "second"),
     Case("BackendDown", {"namespace": BACKENDS_NAMESPACE, "component": "kafka"}, "servers"),
     Case("RedisMemoryFull", {"namespace": BACKENDS_NAMESPACE}, "servers"),
