@@ -7,7 +7,8 @@ write is gathered in the main loop, a few symbols at a time between which ticks 
 is held up for long (but all at once while a detector is far behind: the sooner it catches up).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as futures_wait
 from contextlib import suppress
@@ -28,8 +29,9 @@ from stockpipeline.signals.signal import Signal, encode_signal
 # How often to look for the end of a commit while no ticks come.
 _COMMIT_LOOK_SECONDS = 0.01
 _HEARTBEAT_SECONDS = 0.5
-# Writing the state of one takes some 50 µs on a busy machine.
+# Writing the state of one takes some 50 µs on a busy machine. The pauses leave it to broker and producers.
 _SYMBOLS_AT_ONCE = 10
+_SECONDS_BETWEEN = 0.005
 
 
 class EarlySignals:
@@ -49,6 +51,7 @@ class EarlySignals:
         schedule: CommitSchedule,
         keep_waiting: KeepWaiting,
         keep_committing: KeepWaiting,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._early = early
         self._producer = producer
@@ -58,6 +61,7 @@ class EarlySignals:
         self._schedule = schedule
         self._keep_waiting = keep_waiting
         self._keep_committing = keep_committing
+        self._clock = clock
         self._signals_topic = names.topic(Topic.SIGNALS)
         self._dead_letter_topic = names.topic(Topic.DEAD_LETTER)
         self._background = ThreadPoolExecutor(1, "commit")
@@ -66,7 +70,8 @@ class EarlySignals:
         self._positions: dict[int, int] = {}
         """What the open transaction has been given of offsets so far."""
         self._parts: Iterator[dict[int, int]] | None = None
-        """Writes the rest of it."""
+        """Writes the rest of it, the next part at `_next_part`."""
+        self._next_part = 0.0
         self._far_behind = False
 
     @property
@@ -121,12 +126,16 @@ class EarlySignals:
     def is_due(self, *, caught_up: bool, far_behind: bool) -> bool:
         """Whether to write now what a commit is to have, or the next part of that: one commit at a time."""
         self._far_behind = far_behind
+        if self._parts is not None:
+            return self._clock() >= self._next_part
         due = self._schedule.is_due(caught_up=caught_up, far_behind=far_behind)
-        return self._committing is None and (due or self._parts is not None)
+        return self._committing is None and due
 
     def seconds_left(self) -> float:
         """Seconds to wait for more ticks, at most, before asking again."""
-        left = self._schedule.seconds_left() if self._parts is None else 0.0
+        if self._parts is not None:
+            return max(0.0, self._next_part - self._clock())
+        left = self._schedule.seconds_left()
         return left if self._committing is None else max(left, _COMMIT_LOOK_SECONDS)
 
     def commit(self, *, wait: bool) -> None:
@@ -160,6 +169,7 @@ class EarlySignals:
             self._begin_commit()
         else:
             self._positions |= complete
+            self._next_part = self._clock() + _SECONDS_BETWEEN
 
     def abort(self) -> None:
         """Give up what is not committed; signals that were sent stay sent.

@@ -13,6 +13,9 @@ from stockpipeline.detector.checkpoint import KEY, encode_checkpoint
 from stockpipeline.detector.performance import NOT_JUDGED, Performance
 from stockpipeline.signals.state import StateRecord
 
+_STEPS = 10
+"""Of a partition, at most, if nothing changes meanwhile."""
+
 
 class StateWriter:
     """Gathers what changed, and writes it into an open transaction: all at once, or in parts."""
@@ -59,9 +62,9 @@ class StateWriter:
             positions |= self._complete(partition)
         return positions
 
-    def parts(self, most: int) -> Iterator[dict[int, int]]:
-        """Write what was noted step by step, with no more than so many symbols in each; yield the offsets of
-        partitions that are complete with it.
+    def parts(self, least: int) -> Iterator[dict[int, int]]:
+        """Write what was noted step by step, with so many symbols of a partition in each, or a tenth of what
+        it has where that is more; yield the offsets of partitions that are complete with it.
 
         Symbols may change between steps. They are written again before their partition is complete; where
         more change than are written, the rest of a partition is written at once.
@@ -71,10 +74,11 @@ class StateWriter:
         """
         for partition in self._noted():
             waiting = self._changed[partition]
-            for _ in range(2 * len(waiting) // most):
-                if len(waiting) <= most:
+            size = max(least, len(waiting) // _STEPS)
+            for _ in range(2 * len(waiting) // size):
+                if len(waiting) <= size:
                     break
-                self._write(partition, [waiting.pop() for _ in range(most)])
+                self._write(partition, [waiting.pop() for _ in range(size)])
                 yield {}
             yield self._complete(partition)
 

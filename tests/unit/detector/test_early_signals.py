@@ -41,6 +41,7 @@ class Parts:
             CommitSchedule(0.1, lambda: self.clock),
             _always,
             _always,
+            lambda: self.clock,
         )
         self.may_commit = threading.Event()
         self.kafka.producer.commit.side_effect = self._commit
@@ -127,6 +128,9 @@ def begin_to_write(parts: Parts, steps: int) -> None:
         assert parts.delivery.seconds_left() == 0
         parts.delivery.commit(wait=False)
         parts.kafka.producer.commit.assert_not_called()
+        assert not parts.delivery.is_due(caught_up=True, far_behind=False), "others have the processor now"
+        assert 0 < parts.delivery.seconds_left() < 0.1
+        parts.clock += 0.1
 
 
 def test_a_transaction_is_written_in_parts_between_which_ticks_are_taken(parts: Parts) -> None:

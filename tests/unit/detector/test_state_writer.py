@@ -60,7 +60,7 @@ class Topic:
     st.lists(st.lists(st.sampled_from(NAMES), max_size=6)),
 )
 def test_a_partition_is_complete_when_all_that_changed_of_it_is_written(
-    partitions: dict[str, int], most: int, meanwhile: list[list[str]]
+    partitions: dict[str, int], least: int, meanwhile: list[list[str]]
 ) -> None:
     """Symbols are counters of their ticks; the offset of a partition is the sum of its counters."""
     topic, ticks = Topic(), dict.fromkeys(partitions, 0)
@@ -82,7 +82,7 @@ def test_a_partition_is_complete_when_all_that_changed_of_it_is_written(
     assert state.empty
     take(partitions)
     coming, positions = iter(meanwhile), dict[int, int]()
-    for complete in state.parts(most):
+    for complete in state.parts(least):
         for partition, offset in complete.items():
             stored = dict(topic.written[partition])
             assert stored.pop(KEY) == encode_checkpoint(offset)
@@ -118,3 +118,10 @@ def test_no_step_has_more_than_so_many_symbols_unless_more_change_than_are_writt
         state.changed(partitions)
         calls += 1
     assert calls == 21
+
+
+def test_a_partition_is_written_in_few_steps_however_many_symbols_it_has() -> None:
+    partitions = dict.fromkeys(map(str, range(4000)), 0)
+    state = StateWriter(Mock(), "state", lambda symbol: [StateRecord(symbol, b"")], partitions, _always)
+    state.changed(partitions)
+    assert len(list(state.parts(10))) == 10
