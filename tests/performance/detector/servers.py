@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,7 @@ class Servers:
                 "STOCKPIPELINE_INSTANCE": instance,
                 "STOCKPIPELINE_HTTP_ADDRESS": "127.0.0.1:0",
                 "STOCKPIPELINE_LOG_LEVEL": "warning",
+                "PYTHONFAULTHANDLER": "1",
             },
         )
 
@@ -133,8 +135,9 @@ def result(process: subprocess.Popen[str], seconds: float) -> dict[str, float]:
     try:
         output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
-        raise ContenderFailed(f"{process.args!r} did not end within {seconds} s") from None
+        process.send_signal(signal.SIGABRT)  # its log has what each of its threads was doing
+        process.wait(10)
+        raise ContenderFailed(f"{process.args!r} did not end within {seconds} s{_said(process)}") from None
     lines = [line for line in output.splitlines() if line.startswith('{"first"')]
     if process.returncode != 0 or not lines:
         raise ContenderFailed(
@@ -147,7 +150,7 @@ def result(process: subprocess.Popen[str], seconds: float) -> dict[str, float]:
 def _said(process: subprocess.Popen[str]) -> str:
     """The end of what a contender wrote beside its result."""
     assert isinstance(process.args, list)
-    return Path(process.args[-1]).with_suffix(".log").read_text()[-2000:]
+    return Path(process.args[-1]).with_suffix(".log").read_text()[-4000:]
 
 
 @contextmanager
