@@ -20,8 +20,8 @@ from tests.performance.report import Report
 TICKS, QUICK_TICKS = 1_000_000, 100_000
 PANDAS_TICKS, QUICK_PANDAS_TICKS = 2_000, 200
 ROUNDS, QUICK_ROUNDS = 3, 1
-# Each pair of detectors was half as fast again as the one before it: the broker's compilers have to see what it
-# does for those that also write.
+# The broker's compilers have to see what it does for detectors, which also write: without, each pair of them
+# is faster than the one before.
 WARM_UPS, QUICK_WARM_UPS = 4, 0
 LATENCY_SECONDS, QUICK_LATENCY_SECONDS = 20.0, 4.0
 LARGE_UNIVERSE = 4000
