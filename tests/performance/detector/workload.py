@@ -114,6 +114,8 @@ def one_signal_a_session(
         turn, index = divmod(number, symbol_count)
         session, place = divmod(turn + index % ticks_of_a_session, ticks_of_a_session)
         ts = opens_ms[session] + 1000 * place + 1
-        price = round(closes[index] + (0.01 if place >= ticks_of_a_session // 2 else 0.0), 2)
+        # Each session is lower than the last: ten that close alike are a flat series, left to Python.
+        rise = 0.01 if place >= ticks_of_a_session // 2 else 0.0
+        price = round(closes[index] - 0.02 * session + rise, 2)
         tick = Tick(names[index], price, 100, ts, "bench", MarketSession.REGULAR, turn + 1)
         yield names[index], ts, encode_tick(tick)
