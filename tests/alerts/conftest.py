@@ -27,19 +27,10 @@ def deployment() -> Iterator[Deployment]:
 
 
 @pytest.fixture(scope="session")
-def services_image(deployment: Deployment) -> str:
-    """The image of the services, which has a Python."""
-    pod = deployment.get("deployment", "demo-detector", "--namespace", "default")["spec"]["template"]["spec"]
-    return str(pod["containers"][0]["image"])
-
-
-@pytest.fixture(scope="session")
-def told(deployment: Deployment, services_image: str) -> webhook.Webhook:
+def told(deployment: Deployment) -> webhook.Webhook:
     """What Alertmanager posts."""
-    deployment.kubectl("create", "namespace", webhook.NAMESPACE)
-    restricted = "pod-security.kubernetes.io/enforce=restricted"
-    deployment.kubectl("label", "namespace", webhook.NAMESPACE, restricted)
-    listener = Listener(deployment, webhook.NAMESPACE, "webhook", 8080, services_image)
+    deployment.create_namespace(webhook.NAMESPACE)
+    listener = Listener(deployment, webhook.NAMESPACE, "webhook", 8080, deployment.services_image())
     where = ("--namespace", BACKENDS_NAMESPACE)
     values = json.loads(deployment.helm("get", "values", BACKENDS_RELEASE, *where, "--output=json"))
     values["alertmanager"] = {"webhookUrl": f"{listener.url}/alerts"}

@@ -82,9 +82,8 @@ with file.open("r+b") as stream:
 class Desk:
     """The pipelines that trouble is made for, beside healthy ones."""
 
-    def __init__(self, deployment: Deployment, services_image: str) -> None:
+    def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
-        self.image = services_image
         self.ahead = market.ahead()
         self._starting = threading.Semaphore(3)
         self._api = KubernetesApi(Access.of_kubeconfig(deployment.kubeconfig))

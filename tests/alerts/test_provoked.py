@@ -117,13 +117,13 @@ class Trouble:
 
 
 @pytest.fixture(scope="session")
-def trouble(deployment: Deployment, services_image: str, told: Webhook) -> Iterator[Trouble]:
+def trouble(deployment: Deployment, told: Webhook) -> Iterator[Trouble]:
     """Trouble of all kinds, which began just now."""
     assert told
-    desk = Desk(deployment, services_image)
+    desk = Desk(deployment)
     for namespace in (DESK, OTHER, TIGHT, SECOND, ELSEWHERE):
         deployment.kubectl("create", "namespace", namespace)
-    items = market.manifests(services_image, DESK, desk.ahead)
+    items = market.manifests(deployment.services_image(), DESK, desk.ahead)
     deployment.kubectl(
         "apply", "--filename", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     )

@@ -63,6 +63,16 @@ class Deployment:
     def apply(self, resource: dict[str, Any]) -> None:
         self.kubectl("apply", "--filename", "-", stdin=json.dumps(resource))
 
+    def create_namespace(self, name: str) -> None:
+        """Create a namespace as strict as the product's own."""
+        self.kubectl("create", "namespace", name)
+        self.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+
+    def services_image(self) -> str:
+        """The image of the services, which has a Python."""
+        detector = self.get("deployment", "demo-detector", "--namespace", "default")
+        return str(detector["spec"]["template"]["spec"]["containers"][0]["image"])
+
     def condition(self, namespace: str, name: str, kind: str) -> dict[str, Any] | None:
         """Return a condition of a StockPipeline, once it speaks of the current generation."""
         resource = self.get("stockpipeline", name, "--namespace", namespace)
@@ -123,10 +133,9 @@ def deployment() -> Iterator[Deployment]:
 
 @pytest.fixture
 def namespace(deployment: Deployment) -> Iterator[str]:
-    """A namespace for one test, as strict as the product's own; removed with all in it."""
+    """A namespace for one test; removed with all in it."""
     name = f"e2e-{uuid.uuid4().hex[:8]}"
-    deployment.kubectl("create", "namespace", name)
-    deployment.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    deployment.create_namespace(name)
     yield name
     deployment.kubectl("delete", "namespace", name, "--timeout=120s")
 

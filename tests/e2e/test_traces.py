@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cluster.shell import wait_until
 from tests.e2e.conftest import Deployment, pipeline, replay
+from tests.e2e.test_story import wait_finished
 from tests.integration.observability.collector import Collector
 from tests.listener import Listener
 
@@ -14,20 +15,11 @@ ARRIVE_TIMEOUT = 120.0
 def test_each_signal_is_a_trace_at_the_collector_that_the_resource_names(
     deployment: Deployment, namespace: str
 ) -> None:
-    pod = deployment.get("deployment", "demo-detector", "--namespace", "default")["spec"]["template"]["spec"]
-    listener = Listener(deployment, namespace, "collector", 4318, pod["containers"][0]["image"])
+    listener = Listener(deployment, namespace, "collector", 4318, deployment.services_image())
     days = replay(start="2008-09-02", end="2008-09-30")
     deployment.apply(pipeline(namespace, "traced", sources=[days], tracing={"endpoint": listener.url}))
     deployment.wait_ready(namespace, "traced")
-
-    def finished() -> bool:
-        labels = f'namespace="{namespace}", pipeline="traced"'
-        return (
-            deployment.value(f"stockpipeline_producer_exhausted{{{labels}}}") == 1
-            and deployment.value(f"stockpipeline_detector_lag_records{{{labels}}}") == 0
-        )
-
-    wait_until(finished, ARRIVE_TIMEOUT, "all ticks are read")
+    wait_finished(deployment, namespace, "traced")
     signals = deployment.signals(namespace, "traced")
     assert signals
 
