@@ -21,17 +21,11 @@ _LEAST_AHEAD = 2_000
 MOST_AT_ONCE = 10_000
 """Messages that `drain` returns: what is done once for all of them takes as long as some hundred ticks."""
 
-# Counted in polls and not in time: the revoke callback, which commits, may take long.
-_LEAVING_POLLS, _LEAVING_POLL_SECONDS = 150, 0.02
-
 PartitionsCallback = Callable[[list[int]], None]
 
 
 class GroupConsumer:
     """Reads one topic as a member of a consumer group, with offsets that only transactions commit.
-
-    The name of the client is also its member's (static membership): who comes again under it within the
-    session has the same partitions again, without a rebalance, and a former one of that name is fenced.
 
     Partitions are paused when they are assigned, until `begin`: their owner restores its state first.
     The callbacks get partition numbers and run inside `drain`.
@@ -47,7 +41,6 @@ class GroupConsumer:
             {
                 **self.connection.settings(client_id),
                 "group.id": group,
-                "group.instance.id": client_id,
                 "partition.assignment.strategy": "cooperative-sticky",
                 # A killed member's partitions move after this; brokers allow no less by default.
                 "session.timeout.ms": 6000,
@@ -172,12 +165,6 @@ class GroupConsumer:
 
     def close(self) -> None:
         """Leave the group, so that others take over at once; calls the revoke callback first."""
-        # Closing alone would keep a static member in the group until its session ends.
-        self._consumer.unsubscribe()
-        for _ in range(_LEAVING_POLLS):
-            if not self._consumer.memberid():
-                break
-            self._consumer.poll(_LEAVING_POLL_SECONDS)
         self._inbox.close()
         self._consumer.close()
 

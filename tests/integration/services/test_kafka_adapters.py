@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from confluent_kafka import Message
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from stockpipeline.adapters.dead_letter import dead_letter
 from stockpipeline.adapters.kafka_client import KafkaFatal, KafkaUnavailable
@@ -220,58 +220,6 @@ def test_a_member_reads_only_what_it_began_and_from_where_it_was_told(
     assert sorted(_values(read), key=str) == [b"0/0", b"0/1", b"0/2", b"1/1", b"1/2"]
     assert positions == {0: 3, 1: 3}
     consumer.close()
-
-
-def test_who_comes_again_under_a_name_has_its_partitions_and_leaves_at_once(kafka: str, topic: str) -> None:
-    def members() -> set[str]:
-        described = admin.describe_consumer_groups([f"{topic}-group"])[f"{topic}-group"].result()
-        return {member.group_instance_id for member in described.members}
-
-    def member(name: str) -> tuple[GroupConsumer, list[int], list[list[int]]]:
-        consumer = GroupConsumer(kafka, name, f"{topic}-group", topic, 3)
-        owned: list[int] = []
-        calls: list[list[int]] = []
-
-        def assigned(partitions: list[int]) -> None:
-            calls.append(partitions)
-            owned.extend(partitions)
-
-        def revoked(partitions: list[int]) -> None:
-            calls.append(partitions)
-            owned[:] = [partition for partition in owned if partition not in partitions]
-
-        consumer.subscribe(assigned, revoked, revoked)
-        return consumer, owned, calls
-
-    admin = AdminClient({"bootstrap.servers": kafka})
-    (first, of_first, _), (other, of_other, calls) = member("first"), member("other")
-
-    def shared() -> bool:
-        first.drain(0.1)
-        other.drain(0.1)
-        return bool(of_first) and bool(of_other) and sorted(of_first + of_other) == [0, 1, 2]
-
-    eventually(shared, "both have partitions")
-    before = [*calls]
-    again, of_again, _ = member("first")
-
-    def has_them() -> bool:
-        again.drain(0.1)
-        other.drain(0.1)
-        return sorted(of_again) == sorted(of_first)
-
-    eventually(has_them, "it has the same partitions again")
-    with pytest.raises(KafkaFatal, match="fenced"):
-        eventually(lambda: bool(first.drain(0.1)), "the former one ends")
-    assert calls == before, "the other member was not disturbed"
-    assert members() == {"first", "other"}
-
-    again.close()
-    assert members() == {"other"}
-    assert of_again == []
-    eventually(lambda: not other.drain(0.1) and sorted(of_other) == [0, 1, 2], "the other one has all")
-    other.close()
-    assert members() == set()
 
 
 def test_a_member_that_is_not_in_the_group_cannot_commit(
