@@ -51,7 +51,7 @@ def reading_failed(error: KafkaError, topic: str | None) -> None:
     Raises:
         KafkaFatal: it does not go on after this one.
     """
-    # As an event, such an error has the code and not the flag.
+    # As an event or a message, such an error has the code and not the flag.
     if error.fatal() or error.code() == KafkaError._FATAL:
         raise KafkaFatal(f"reading {topic}: {error.str()}")
     _log.warning("reading failed", topic=topic, error=error.str())

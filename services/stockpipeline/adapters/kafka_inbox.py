@@ -59,5 +59,5 @@ def _message(
         key,
         value if text is None else text.encode(),
         timestamp=timestamp,
-        error=None if text is None else KafkaError(error, text, fatal=error == KafkaError._FATAL),
+        error=None if text is None else KafkaError(error, text),
     )

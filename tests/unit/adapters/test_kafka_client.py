@@ -7,9 +7,9 @@ import socket
 import time
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
-from stockpipeline.adapters.kafka_client import BrokerConnection, KafkaFatal
+from stockpipeline.adapters.kafka_client import BrokerConnection, KafkaFatal, reading_failed
 
 PATIENCE = 150.0
 LOOK = 30.0
@@ -86,3 +86,11 @@ def test_it_comes_out_of_the_clients_poll(address: str) -> None:
 
     with pytest.raises(KafkaFatal):
         poll_for_long()
+
+
+def test_an_error_that_came_as_an_event_is_fatal_by_its_code() -> None:
+    event = KafkaError(KafkaError._FATAL, "fenced by another")
+    assert not event.fatal()
+    with pytest.raises(KafkaFatal, match=r"reading ticks.*fenced by another"):
+        reading_failed(event, "ticks")
+    reading_failed(KafkaError(KafkaError._TRANSPORT, "a broker is away"), "ticks")
