@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stockpipeline.adapters.kafka_client import (
     BrokerConnection,
@@ -25,6 +25,8 @@ _LOOK_SECONDS = 0.5
 # Longer than any rebalance or election. Requests that are not answered by then, or still with "try again",
 # are stuck in the client (as in librdkafka issue 5511), and a new process gets on.
 _STUCK_SECONDS = 60.0
+# A message is at the broker within milliseconds, unless its transaction has failed already.
+_FIRST_DELIVERY_SECONDS = 1.0
 
 KeepWaiting = Callable[[], bool]
 
@@ -50,6 +52,9 @@ class TransactionalProducer:
     ) -> None:
         self.connection = BrokerConnection(bootstrap_servers)
         self._clock = clock
+        # Of the open transaction: whether a message was sent, and whether the coordinator surely knows of it.
+        self._sent = False
+        self._known = False
         self._producer = Producer(
             {
                 **self.connection.settings(client_id),
@@ -80,6 +85,7 @@ class TransactionalProducer:
             self._producer.begin_transaction()
         except KafkaException as error:
             raise _classified(error) from error
+        self._sent = self._known = False
 
     def send(
         self,
@@ -97,9 +103,11 @@ class TransactionalProducer:
             TransactionFailed: the transaction must be aborted.
             KafkaFatal: this client was fenced, or `keep_waiting` said no.
         """
+        # A call for each message would cost more than it tells.
+        first = None if self._sent else self._delivered
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, headers=headers)
+                self._producer.produce(topic, value, key, partition, on_delivery=first, headers=headers)
             except BufferError:
                 self._producer.poll(_WAIT_SECONDS)
                 if not keep_waiting():
@@ -107,6 +115,7 @@ class TransactionalProducer:
             except KafkaException as error:
                 raise _classified(error) from error
             else:
+                self._sent = True
                 return
 
     def commit(
@@ -131,11 +140,26 @@ class TransactionalProducer:
         Raises:
             KafkaFatal: this client was fenced, or `keep_waiting` said no.
         """
+        self._await_first_delivery()
         self._until_done(lambda: self._producer.abort_transaction(_REQUEST_SECONDS), keep_waiting)
 
     def poll(self) -> None:
         """Serve the client's callbacks."""
         self._producer.poll(0)
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        self._known = error is None
+
+    def _await_first_delivery(self) -> None:
+        """Wait until the coordinator knows of the open transaction.
+
+        While it still ends the transaction before, it lets the client try again to register a partition. An
+        abort does not wait for that, and the answer that no transaction is open would be fatal to the client
+        (librdkafka issue 4849). That a message was delivered proves the registration.
+        """
+        until = self._clock() + _FIRST_DELIVERY_SECONDS
+        while self._sent and not self._known and len(self._producer) and self._clock() < until:
+            self._producer.poll(_WAIT_SECONDS)
 
     def _until_done(self, request: Callable[[], None], keep_waiting: KeepWaiting) -> None:
         """Make a request that may be repeated, until it is done.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from confluent_kafka import Message
@@ -120,6 +121,26 @@ def test_what_is_aborted_is_never_read(kafka: str, topic: str, transactions: Tra
     reader = TopicReader(kafka, "test", topic)
     try:
         assert _values(list(reader.read({0: reader.range(0)}, always))) == [b"first", b"second"]
+    finally:
+        reader.close()
+
+
+def test_a_transaction_can_be_aborted_while_the_one_before_it_still_ends(
+    kafka: str, topic: str, transactions: TransactionalProducer
+) -> None:
+    group = _group(kafka, topic).group_metadata()
+    for milliseconds in range(20):
+        transactions.begin()
+        transactions.send(topic, b"good", "key", always, partition=0)
+        transactions.commit(topic, {}, group, always)
+        transactions.begin()
+        transactions.send(topic, b"aborted", "key", always, partition=0)
+        # An abort before the client has asked to register the partition, some time later, is harmless.
+        time.sleep(milliseconds / 1000)
+        transactions.abort(always)
+    reader = TopicReader(kafka, "test", topic)
+    try:
+        assert _values(list(reader.read({0: reader.range(0)}, always))) == [b"good"] * 20
     finally:
         reader.close()
 
