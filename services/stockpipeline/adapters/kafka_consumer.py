@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stockpipeline.adapters.kafka_client import (
     BrokerConnection,
@@ -14,6 +15,9 @@ from stockpipeline.adapters.kafka_client import (
 from stockpipeline.adapters.kafka_inbox import open_inbox
 from stockpipeline_native import Messages
 
+SESSION_SECONDS = 6.0
+"""When a killed member's partitions move, unless it comes again; brokers allow no less by default."""
+HEARTBEAT_SECONDS = 1.5
 _REQUEST_SECONDS = 3.0
 # Of all partitions together, fetched and not taken yet.
 _MOST_AHEAD, _MOST_AHEAD_KIB = 160_000, 64 * 1024
@@ -21,11 +25,18 @@ _LEAST_AHEAD = 2_000
 MOST_AT_ONCE = 10_000
 """Messages that `drain` returns: what is done once for all of them takes as long as some hundred ticks."""
 
+# Counted in polls and not in time: the revoke callback, which commits, may take long.
+_LEAVING_POLLS, _LEAVING_POLL_SECONDS = 150, 0.02
+
 PartitionsCallback = Callable[[list[int]], None]
+_log = structlog.get_logger()
 
 
 class GroupConsumer:
     """Reads one topic as a member of a consumer group, with offsets that only transactions commit.
+
+    The name of the client is also its member's (static membership): who comes again under it within the
+    session has the same partitions again, without a rebalance, and a former one of that name is fenced.
 
     Partitions are paused when they are assigned, until `begin`: their owner restores its state first.
     The callbacks get partition numbers and run inside `drain`.
@@ -37,29 +48,31 @@ class GroupConsumer:
         self.connection = BrokerConnection(bootstrap_servers)
         self.topic = topic
         self.group = group
-        self._consumer = Consumer(
-            {
-                **self.connection.settings(client_id),
-                "group.id": group,
-                "partition.assignment.strategy": "cooperative-sticky",
-                # A killed member's partitions move after this; brokers allow no less by default.
-                "session.timeout.ms": 6000,
-                "heartbeat.interval.ms": 1500,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                # Also makes the client wait for offsets of a transaction that is still being committed.
-                "isolation.level": "read_committed",
-                # The default of 1 s stops fetching for so long each time the local queue is full.
-                "fetch.queue.backoff.ms": 10,
-                # A broker is asked once at a time. With half a second, partitions whose ticks all wait would
-                # stand still so long behind a request for those that have none.
-                "fetch.wait.max.ms": 50,
-                # With less, ticks that all wait are read slower: fetching stops again and again.
-                "queued.min.messages": max(_LEAST_AHEAD, _MOST_AHEAD // partitions),
-                "queued.max.messages.kbytes": max(1024, _MOST_AHEAD_KIB // partitions),
-            }
-        )
+        # Whether the partitions were lost because this member had not been heard of for a session.
+        self._session_ended = False
+        self._settings = {
+            **self.connection.settings(client_id),
+            "group.id": group,
+            "group.instance.id": client_id,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": int(SESSION_SECONDS * 1000),
+            "heartbeat.interval.ms": int(HEARTBEAT_SECONDS * 1000),
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            # Also makes the client wait for offsets of a transaction that is still being committed.
+            "isolation.level": "read_committed",
+            # The default of 1 s stops fetching for so long each time the local queue is full.
+            "fetch.queue.backoff.ms": 10,
+            # A broker is asked once at a time. With half a second, partitions whose ticks all wait would
+            # stand still so long behind a request for those that have none.
+            "fetch.wait.max.ms": 50,
+            # With less, ticks that all wait are read slower: fetching stops again and again.
+            "queued.min.messages": max(_LEAST_AHEAD, _MOST_AHEAD // partitions),
+            "queued.max.messages.kbytes": max(1024, _MOST_AHEAD_KIB // partitions),
+        }
+        self._consumer = Consumer(self._settings)
         self._inbox = open_inbox(self._consumer, MOST_AT_ONCE)
+        self._join: Callable[[], None] = lambda: None
 
     def subscribe(
         self, on_assign: PartitionsCallback, on_revoke: PartitionsCallback, on_lost: PartitionsCallback
@@ -67,6 +80,7 @@ class GroupConsumer:
         """Join the group; partitions come and go through the callbacks."""
 
         def assigned(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            self._session_ended = False
             for number in _numbers(partitions):
                 self._inbox.follow(self.topic, number)
             consumer.incremental_assign(partitions)
@@ -78,10 +92,15 @@ class GroupConsumer:
             consumer.incremental_unassign(partitions)
 
         def lost(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            # The client forgets its member's name when its session ends, and not when it is fenced.
+            self._session_ended = not consumer.memberid()
             on_lost(_numbers(partitions))
             consumer.incremental_unassign(partitions)
 
-        self._consumer.subscribe([self.topic], on_assign=assigned, on_revoke=revoked, on_lost=lost)
+        self._join = lambda: self._consumer.subscribe(
+            [self.topic], on_assign=assigned, on_revoke=revoked, on_lost=lost
+        )
+        self._join()
 
     def drain(self, seconds: float) -> Messages:
         """Wait for a message, or a call back, at most `seconds`; return the messages that have arrived.
@@ -98,9 +117,25 @@ class GroupConsumer:
         except KafkaException as error:
             raise KafkaFatal(f"reading {self.topic} failed: {describe(error)}") from error
         trouble = event and event.error()
-        if trouble:
+        if trouble and self._session_ended and trouble.code() == KafkaError._FATAL:
+            self._join_anew(trouble)
+        elif trouble:
             reading_failed(trouble, self.topic)
         return self._inbox.take(seconds)
+
+    def _join_anew(self, trouble: KafkaError) -> None:
+        """Join with a new client, after the old one fenced itself.
+
+        A static member whose session has ended goes on to send heartbeats, without its member id, until the
+        lost callback has been served. Answered by a broker that is back, they are fatal to the client.
+        """
+        _log.warning("joining the group anew", topic=self.topic, error=trouble.str())
+        self._inbox.close()
+        self._consumer.close()
+        self._session_ended = False
+        self._consumer = Consumer(self._settings)
+        self._inbox = open_inbox(self._consumer, MOST_AT_ONCE)
+        self._join()
 
     def committed(self, partitions: Sequence[int]) -> dict[int, int | None]:
         """Return the group's committed offsets, None where there is none.
@@ -165,6 +200,12 @@ class GroupConsumer:
 
     def close(self) -> None:
         """Leave the group, so that others take over at once; calls the revoke callback first."""
+        # Closing alone would keep a static member in the group until its session ends.
+        self._consumer.unsubscribe()
+        for _ in range(_LEAVING_POLLS):
+            if not self._consumer.memberid():
+                break
+            self._consumer.poll(_LEAVING_POLL_SECONDS)
         self._inbox.close()
         self._consumer.close()
 

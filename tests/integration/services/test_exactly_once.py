@@ -103,10 +103,9 @@ def test_the_older_of_two_detectors_with_one_name_is_fenced_and_adds_nothing(
     _sent(config, 0.0, 0.5)
     eventually(lambda: processed_all(config), "half of the ticks are processed")
     newer = start("detector", config, "newer", same)
-    eventually(lambda: 0 < _symbols(newer) < len(SYMBOLS) and newer.ready(), "both have some of the symbols")
-    # It learns of the newer one when it next begins a transaction.
     _sent(config, 0.5, 1.0)
     eventually(lambda: not older.process.running, "the older one ends")
+    eventually(lambda: _symbols(newer) == len(SYMBOLS) and newer.ready(), "the newer one has all symbols")
     assert "the detector cannot go on and ends" in older.process.log_tail()
     eventually(lambda: processed_all(config), "all ticks are processed")
     assert_signals_are_as_expected(config)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Message
-from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from structlog.testing import capture_logs
 
 from stockpipeline.adapters.dead_letter import dead_letter
 from stockpipeline.adapters.kafka_client import KafkaFatal, KafkaUnavailable
-from stockpipeline.adapters.kafka_consumer import GroupConsumer
+from stockpipeline.adapters.kafka_consumer import HEARTBEAT_SECONDS, SESSION_SECONDS, GroupConsumer
 from stockpipeline.adapters.kafka_partitioning import partition_of
 from stockpipeline.adapters.kafka_producer import KafkaProducer
 from stockpipeline.adapters.kafka_reader import TopicReader
@@ -19,6 +21,7 @@ from stockpipeline.adapters.kafka_tail import backwards
 from stockpipeline.adapters.kafka_topics import TopicCatalog, wait_for_topics
 from stockpipeline.adapters.kafka_transactions import TransactionalProducer, TransactionFailed
 from stockpipeline.runtime.health import Readiness
+from tests.integration.servers.kafka import running_broker
 from tests.integration.services.support import create_topic, eventually, produce, read_all
 from tests.ports import free_port
 
@@ -241,6 +244,88 @@ def test_a_member_reads_only_what_it_began_and_from_where_it_was_told(
     assert sorted(_values(read), key=str) == [b"0/0", b"0/1", b"0/2", b"1/1", b"1/2"]
     assert positions == {0: 3, 1: 3}
     consumer.close()
+
+
+def test_who_comes_again_under_a_name_has_its_partitions_and_leaves_at_once(kafka: str, topic: str) -> None:
+    def members() -> set[str]:
+        described = admin.describe_consumer_groups([f"{topic}-group"])[f"{topic}-group"].result()
+        return {member.group_instance_id for member in described.members}
+
+    def member(name: str) -> tuple[GroupConsumer, list[int], list[list[int]]]:
+        consumer = GroupConsumer(kafka, name, f"{topic}-group", topic, 3)
+        owned: list[int] = []
+        calls: list[list[int]] = []
+
+        def assigned(partitions: list[int]) -> None:
+            calls.append(partitions)
+            owned.extend(partitions)
+
+        def revoked(partitions: list[int]) -> None:
+            calls.append(partitions)
+            owned[:] = [partition for partition in owned if partition not in partitions]
+
+        consumer.subscribe(assigned, revoked, revoked)
+        return consumer, owned, calls
+
+    admin = AdminClient({"bootstrap.servers": kafka})
+    (first, of_first, _), (other, of_other, calls) = member("first"), member("other")
+
+    def shared() -> bool:
+        first.drain(0.1)
+        other.drain(0.1)
+        return bool(of_first) and bool(of_other) and sorted(of_first + of_other) == [0, 1, 2]
+
+    eventually(shared, "both have partitions")
+    before = [*calls]
+    again, of_again, _ = member("first")
+
+    def has_them() -> bool:
+        again.drain(0.1)
+        other.drain(0.1)
+        return sorted(of_again) == sorted(of_first)
+
+    eventually(has_them, "it has the same partitions again")
+    with pytest.raises(KafkaFatal, match="fenced"):
+        eventually(lambda: bool(first.drain(0.1)), "the former one ends")
+    assert calls == before, "the other member was not disturbed"
+    assert members() == {"first", "other"}
+
+    again.close()
+    assert members() == {"other"}
+    assert of_again == []
+    eventually(lambda: not other.drain(0.1) and sorted(of_other) == [0, 1, 2], "the other one has all")
+    other.close()
+    assert members() == set()
+
+
+def test_a_member_that_fenced_itself_after_an_outage_joins_anew(tmp_path: Path) -> None:
+    owned: list[int] = []
+    with running_broker(tmp_path) as broker:
+        create_topic(broker.bootstrap, NewTopic("ticks", 3, 1))
+        consumer = GroupConsumer(broker.bootstrap, "member", "group", "ticks", 3)
+
+        def assigned(partitions: list[int]) -> None:
+            owned.extend(partitions)
+            for partition in partitions:
+                consumer.begin(partition, 0)
+
+        def lost(partitions: list[int]) -> None:
+            owned[:] = [partition for partition in owned if partition not in partitions]
+
+        consumer.subscribe(assigned, lost, lost)
+        eventually(lambda: not consumer.drain(0.1) and owned == [0, 1, 2], "it has all partitions")
+        broker.kill()
+        # Its owner does not call it meanwhile, as while a commit waits for the broker.
+        time.sleep(SESSION_SECONDS + 1)
+        broker.start()
+        time.sleep(3 * HEARTBEAT_SECONDS)
+        with capture_logs() as logs:
+            eventually(lambda: not consumer.drain(0.1) and not owned, "it has lost them")
+            eventually(lambda: not consumer.drain(0.1) and owned == [0, 1, 2], "it has them again")
+        assert "joining the group anew" in [log["event"] for log in logs]
+        produce(broker.bootstrap, "ticks", ("key", b"tick"))
+        eventually(lambda: _values([*consumer.drain(0.1)]) == [b"tick"], "it reads")
+        consumer.close()
 
 
 def test_a_member_that_is_not_in_the_group_cannot_commit(
