@@ -16,7 +16,8 @@ from typing import cast
 
 from stockpipeline.api import BAR_FIELDS, Indicator
 from stockpipeline.indicators.catalog import Call, Layout
-from stockpipeline.indicators.registry import Computation, Handle, Values
+from stockpipeline.indicators.own import SessionStart, SessionVwap
+from stockpipeline.indicators.registry import Computation, Handle, Values, daily
 from stockpipeline.market.bars import Bar, BarSeries
 from stockpipeline_native import Stream
 
@@ -28,14 +29,16 @@ VectorOf = Callable[[float, float, float, float, float], Vector]
 class Plan:
     """What to compute for every symbol of a pipeline.
 
+    ``session_start`` tells the first bar of a bar's session; without it, bars are daily.
+
     Raises ``IndicatorError`` for an indicator that cannot be computed.
     """
 
-    def __init__(self, indicators: Iterable[Indicator]) -> None:
+    def __init__(self, indicators: Iterable[Indicator], session_start: SessionStart = daily) -> None:
         layout = Layout.of(indicators)
         self.slots = layout.slots
         """Value name → position in a vector."""
-        self.computations = tuple(Computation(call) for call in layout.calls)
+        self.computations = tuple(Computation(call, session_start) for call in layout.calls)
         self.bind = _compile_binder(layout.calls)
         """One ``peek`` per computation → the function that makes the vector of a bar."""
         owners: list[int | None] = [None] * len(BAR_FIELDS)
@@ -56,12 +59,13 @@ class IndicatorEngine:
     """The indicators of one symbol, opened on its history; ``past`` holds ``keep`` closed vectors."""
 
     peek: VectorOf
-    """The vector that the bar would have; changes nothing."""
+    """The vector that the bar of which ``form`` was told would have; changes nothing."""
 
     def __init__(self, plan: Plan, history: BarSeries, keep: int = 1) -> None:
         self._plan = plan
         self._keep = keep
         self._columns = [_Column(computation) for computation in plan.computations]
+        self._forming: int | None = None
         self.bars = 0
         """Closed bars so far, history included."""
         self.past: tuple[Vector, ...] = ()
@@ -81,8 +85,16 @@ class IndicatorEngine:
         for bar in history[len(head) :]:
             self.commit(bar)
 
+    def form(self, bar: int) -> None:
+        """Let ``peek`` be about the bar of this number, which comes after the closed ones."""
+        if bar != self._forming:
+            self._forming = bar
+            for column in self._columns:
+                column.form(bar)
+
     def commit(self, bar: Bar) -> None:
         """Take a closed bar."""
+        self.form(bar.session)
         fields = (bar.open, bar.high, bar.low, bar.close, bar.volume)
         self.bars += 1
         missing = [column for column in self._columns if not column.is_open]
@@ -173,6 +185,11 @@ class _Column:
         self._unchanged_bars = 1
         while rows and rows.pop() == self._unchanged:
             self._unchanged_bars += 1
+
+    def form(self, bar: int) -> None:
+        """Let the bar of this number be the next one."""
+        if isinstance(self._handle, SessionVwap):
+            self._handle.begin(self._computation.session_start(bar))
 
     def advance(self, fields: Vector) -> None:
         """Take the fields of a closed bar; the handle is open."""

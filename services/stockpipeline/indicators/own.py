@@ -6,13 +6,17 @@
                 span b: the middle of the range of its period, each as it was ``displacement`` bars before,
                 which is where a chart shows it
     FIBONACCI   highest high of the window less 23.6, 38.2, 50, 61.8 and 78.6 % of its range
+    SESSION_VWAP  sum of (high + low + close) / 3 * volume over the session's bars / sum of their volumes
 
-Each is a handle like TA-Lib's streams. Where a value has no meaning (bands of no width) it is NaN.
+Each is a handle like TA-Lib's streams. Where a value has no meaning (bands of no width, a session without
+volume, one that began before the history) it is NaN.
 """
 
 from collections import deque
 from collections.abc import Callable
 from math import nan
+
+import numpy as np
 
 from stockpipeline.indicators.catalog import Call, Number, find_function
 from stockpipeline.indicators.own_catalog import RATIOS
@@ -21,6 +25,8 @@ from stockpipeline.market.bars import BarSeries
 from stockpipeline_native import Stream
 
 Values = float | tuple[float, ...]
+SessionStart = Callable[[int], int]
+"""A bar's number → that of the first bar of its session."""
 
 
 class _Combined:
@@ -71,8 +77,49 @@ class _Ichimoku:
         return (conversion, base, *self._spans[0])
 
 
-def open_own(call: Call, history: BarSeries) -> "_Combined | _Ichimoku | None":
+class SessionVwap:
+    """The only handle for which it counts where a session begins."""
+
+    def __init__(self, history: BarSeries, session_start: SessionStart) -> None:
+        self._session = session_start(int(history.sessions[-1]))
+        begin = int(np.searchsorted(history.sessions, self._session))
+        self._is_whole = begin > 0 or int(history.sessions[0]) == self._session
+        self._money = self._volume = 0.0
+        self.value: Values = nan
+        """The value at the last closed bar."""
+        for bar in history[begin:]:
+            self.update(bar.high, bar.low, bar.close, bar.volume)
+
+    def begin(self, session: int) -> None:
+        """Let the bars that come be of this session, of which there may have been some already."""
+        if session != self._session:
+            self._session, self._is_whole = session, True
+            self._money = self._volume = 0.0
+
+    def update(self, *bar: float) -> Values:
+        """Take a closed bar."""
+        self._money, self._volume = self._with(*bar)
+        self.value = self._average(self._money, self._volume)
+        return self.value
+
+    def peek(self, *bar: float) -> Values:
+        """Return what ``update`` would, and change nothing."""
+        return self._average(*self._with(*bar))
+
+    def _with(self, high: float, low: float, close: float, volume: float) -> tuple[float, float]:
+        return self._money + (high + low + close) / 3.0 * volume, self._volume + volume
+
+    def _average(self, money: float, volume: float) -> float:
+        return money / volume if self._is_whole and volume > 0.0 else nan
+
+
+OwnHandle = _Combined | _Ichimoku | SessionVwap
+
+
+def open_own(call: Call, history: BarSeries, session_start: SessionStart) -> OwnHandle | None:
     """Return the handle of an own function at the last bar of the history, None where that is too short."""
+    if call.function.name == "SESSION_VWAP":
+        return SessionVwap(history, session_start)
     parameters = dict(call.parameters)
     if call.function.name == "ICHIMOKU":
         return _open_ichimoku(parameters, history)
@@ -83,6 +130,8 @@ def open_own(call: Call, history: BarSeries) -> "_Combined | _Ichimoku | None":
 
 def own_lookback(name: str, parameters: dict[str, Number], lookback: Callable[[Call], int]) -> int:
     """Return the bars before the first value; ``lookback`` is TA-Lib's."""
+    if name == "SESSION_VWAP":
+        return 0
     if name == "ICHIMOKU":
         periods = (parameters[f"{part}period"] for part in ("conversion", "base", "span"))
         return int(max(periods)) - 1 + int(parameters["displacement"])

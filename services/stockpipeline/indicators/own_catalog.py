@@ -1,7 +1,8 @@
 """The indicators that TA-Lib lacks, as data, like those of ``talib_catalog.json``: what ``own`` computes.
 
 Sources: J. Bollinger, Bollinger on Bollinger Bands (2001), for %B and BandWidth; G. Hosoda's Ichimoku Kinko
-Hyo as described by N. Elliott, Ichimoku Charts (2007); Fibonacci retracements of the range of a window.
+Hyo as described by N. Elliott, Ichimoku Charts (2007); Fibonacci retracements of the range of a window; the
+volume-weighted average price of a session, with a bar's typical price for that of its trades.
 """
 
 from typing import Any
@@ -58,6 +59,14 @@ OWN_CATALOG: dict[str, dict[str, Any]] = {
         "inputs": ["high", "low"],
         "parameters": [_period("timeperiod", 100)],
         "outputs": list(RATIOS),
+        "integers": 0,
+    },
+    "SESSION_VWAP": {
+        "title": "Volume Weighted Average Price of the Session",
+        "group": "Overlap Studies",
+        "inputs": ["high", "low", "close", "volume"],
+        "parameters": [],
+        "outputs": ["real"],
         "integers": 0,
     },
 }

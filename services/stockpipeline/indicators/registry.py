@@ -7,7 +7,7 @@ from talib import abstract
 
 from stockpipeline.indicators.catalog import Call, Number, find_function
 from stockpipeline.indicators.convergence import CONVERGED, SeedWeight, cascades
-from stockpipeline.indicators.own import open_own, own_lookback
+from stockpipeline.indicators.own import SessionStart, open_own, own_lookback
 from stockpipeline.indicators.own_catalog import OWN_CATALOG
 from stockpipeline.indicators.streams import open_stream
 from stockpipeline.market.bars import BarSeries
@@ -33,12 +33,18 @@ class Handle(Protocol):
         """The values at the last closed bar."""
 
 
+def daily(bar: int) -> int:
+    """Return the first bar of a daily bar's session, which is the bar itself."""
+    return bar
+
+
 class Computation:
     """A call of a function that can be opened on history, and what is known about its warm-up."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, session_start: SessionStart = daily) -> None:
         parameters = dict(call.parameters)
         self.call = call
+        self.session_start = session_start
         self._is_own = call.function.name in OWN_CATALOG
         self.lookback = _lookback(call)
         """Bars before the first value."""
@@ -54,7 +60,9 @@ class Computation:
 
     def open(self, history: BarSeries) -> Handle | None:
         """Return a handle at the last bar of the history, None where that is too short for a first value."""
-        return open_own(self.call, history) if self._is_own else open_stream(self.call, history)
+        if self._is_own:
+            return open_own(self.call, history, self.session_start)
+        return open_stream(self.call, history)
 
 
 def _flat_bars(call: Call, lookback: int) -> int | None:

@@ -11,8 +11,9 @@ import numpy as np
 import talib
 from numpy.typing import NDArray
 
-from stockpipeline.indicators.catalog import Call, Number
+from stockpipeline.indicators.catalog import Number
 from stockpipeline.indicators.engine import Plan
+from stockpipeline.indicators.own import SessionStart
 from stockpipeline.indicators.own_catalog import RATIOS
 from stockpipeline.indicators.registry import Computation
 from stockpipeline.market.bars import BarSeries
@@ -51,14 +52,17 @@ def _fill(part: NDArray[np.float64], computation: Computation, bars: BarSeries) 
     if len(bars) <= computation.lookback:
         part[:] = np.nan
         return
-    for place, column in zip(part, _columns(computation.call, bars), strict=True):
+    for place, column in zip(part, _columns(computation, bars), strict=True):
         place[:] = column
     part[:, : computation.lookback] = np.nan  # whole numbers, such as patterns, begin with zeros
 
 
-def _columns(call: Call, bars: BarSeries) -> list[Column]:
+def _columns(computation: Computation, bars: BarSeries) -> list[Column]:
+    call = computation.call
     parameters = dict(call.parameters)
     name = call.function.name
+    if name == "SESSION_VWAP":
+        return [_session_vwap(bars, computation.session_start)]
     if name in _OWN:
         return _OWN[name](bars, parameters)
     inputs = (getattr(bars, field) for field in call.function.inputs)
@@ -133,6 +137,20 @@ def _ichimoku(bars: BarSeries, parameters: Mapping[str, Number]) -> list[Column]
     columns = [conversion, base, displaced((conversion + base) / 2.0), displaced(span)]
     known = ~np.isnan(columns).any(axis=0)
     return [np.where(known, column, np.nan) for column in columns]
+
+
+def _session_vwap(bars: BarSeries, session_start: SessionStart) -> Column:
+    starts = np.array([session_start(bar) for bar in bars.sessions.tolist()], dtype=np.int64)
+    begins = np.flatnonzero(np.diff(starts, prepend=-1)).tolist()
+    money, volume = (bars.high + bars.low + bars.close) / 3.0 * bars.volume, bars.volume.copy()
+    for begin, end in zip(begins, [*begins[1:], len(bars)], strict=True):
+        np.cumsum(money[begin:end], out=money[begin:end])
+        np.cumsum(volume[begin:end], out=volume[begin:end])
+    known = volume > 0.0
+    if starts[0] != bars.sessions[0]:
+        known &= starts != starts[0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(known, money / volume, np.nan)
 
 
 _OWN: dict[str, _Own] = {

@@ -70,6 +70,13 @@ class Periods:
             raise UnknownBar(f"{self.calendar.exchange} has no {self.unit} bar that opens at {bar_iso(bar)}")
         return period
 
+    def session_start(self, bar: int) -> int:
+        """Return the first bar of the session that a bar is of; raise as ``of`` does."""
+        if self.minutes is None:
+            return bar
+        opens_ms, _ = self.calendar.open_close_ms(self.session_of(bar))
+        return opens_ms // _MINUTE_MS
+
     def session_of(self, bar: int) -> int:
         """Return the session that a bar is of; raise as ``of`` does."""
         session = self.calendar.session_of(self.of(bar).opens_ms)

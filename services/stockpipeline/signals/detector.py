@@ -49,14 +49,14 @@ class Detector:
         minutes: int | None = None,
     ) -> None:
         self._pipeline = pipeline
-        self._plan = Plan(indicators)
+        self._periods = Periods(calendar, minutes)
+        self._plan = Plan(indicators, self._periods.session_start)
         compiled = [compile_rule(rule, self._plan.slots) for rule in rules]
         # Only regular sessions make bars, so a rule that does not look at them has nothing to look at.
         regular = [
             rule for rule in compiled if rule.sessions is None or MarketSession.REGULAR in rule.sessions
         ]
         self._readings = readings(self._plan, regular)
-        self._periods = Periods(calendar, minutes)
         self.daily = minutes is None
         """Whether bars are sessions; the packaged bars, and those of files, are history of such bars only."""
         self._programs = Programs(self._readings, self._plan.width)

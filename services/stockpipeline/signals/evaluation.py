@@ -12,7 +12,7 @@ from stockpipeline.signals.outcome import IndicatorValue
 from stockpipeline.signals.reading import Reading
 from stockpipeline.signals.rules import CompiledRule
 from stockpipeline.signals.state import StoredLatch
-from stockpipeline.signals.tape import Tape
+from stockpipeline.signals.tape import NO_BAR, Tape
 from stockpipeline.signals.watch import Watch
 
 
@@ -91,6 +91,7 @@ class Evaluator:
         return firings
 
     def _firings(self, tape: Tape) -> list[Firing] | None:
+        self._engine.form(tape.bar)
         now = self._engine.peek(tape.open, tape.high, tape.low, tape.close, tape.volume)
         past = self._engine.past
         total = sum(now)
@@ -114,6 +115,8 @@ class Evaluator:
 
     def values(self, tape: Tape) -> dict[str, IndicatorValue]:
         """Return the indicators' values on the forming bar, by name."""
+        if tape.bar != NO_BAR:
+            self._engine.form(tape.bar)
         now = self._engine.peek(tape.open, tape.high, tape.low, tape.close, tape.volume)
         confidences, owners = self._engine.confidences, self._plan.owners
         return {

@@ -50,6 +50,13 @@ def _fibonacci(bars: BarSeries, parameters: Parameters) -> list[Column]:
     return [high - ratio * (high - low) for ratio in (0.236, 0.382, 0.5, 0.618, 0.786)]
 
 
+def _session_vwap(bars: BarSeries, parameters: Parameters) -> list[Column]:
+    """Of daily bars: each is a session."""
+    return [
+        np.where(bars.volume > 0, (bars.high + bars.low + bars.close) / 3 * bars.volume / bars.volume, np.nan)
+    ]
+
+
 def _range(bars: BarSeries, period: float) -> tuple[Column, Column]:
     def windows(values: Column, best: Callable[..., Column]) -> Column:
         found = best(sliding_window_view(values, int(period)), axis=1)
@@ -67,4 +74,5 @@ _OWN = {
     "FIBONACCI": _fibonacci,
     "ICHIMOKU": _ichimoku,
     "PERCENTB": _percent_b,
+    "SESSION_VWAP": _session_vwap,
 }

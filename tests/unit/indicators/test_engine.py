@@ -33,6 +33,7 @@ WIDE = (
     Indicator(name="bandwidth", function="BANDWIDTH"),
     Indicator(name="ichimoku", function="ICHIMOKU"),
     Indicator(name="fibonacci", function="FIBONACCI"),
+    Indicator(name="vwap", function="SESSION_VWAP"),
 )
 
 
@@ -66,6 +67,7 @@ def test_stream_equals_batch_at_every_bar_and_revision(symbol: str) -> None:
     for end in range(150, len(bars)):
         for bar in revisions(bars.bar(end)):
             expected = batch(plan, BarSeries.from_bars([*bars[:end], bar]))
+            engine.form(bar.session)
             assert list(engine.peek(*fields(bar))) == expected
         engine.commit(bars.bar(end))
         assert list(engine.past[0]) == expected
@@ -90,6 +92,7 @@ def test_every_function_of_the_catalogue_streams(name: str) -> None:
         for last in bars.last(4):
             for bar in revisions(last):
                 expected = batch(plan, BarSeries.from_bars([*bars[: engine.bars], bar]))
+                engine.form(bar.session)
                 np.testing.assert_array_equal(engine.peek(*fields(bar)), expected)
             engine.commit(last)
             np.testing.assert_array_equal(engine.past[0], expected)
@@ -103,6 +106,8 @@ def test_a_thousand_revisions_leave_no_trace() -> None:
         low, a, b, high = np.sort(random.uniform(1, 500, 4)).tolist()
         touched.peek(a, high, low, b, float(random.integers(1, 10**9)))
     last = bars.bar(-1)
+    touched.form(last.session)
+    fresh.form(last.session)
     assert touched.peek(*fields(last)) == fresh.peek(*fields(last))
     touched.commit(last)
     fresh.commit(last)
