@@ -64,11 +64,6 @@ class Throughput:
         }
         (self.servers.folder / "history.json").write_text(json.dumps(bars))
 
-    def warm_up(self, measure: Callable[[], Rate]) -> None:
-        """Let the broker see a job before any counts."""
-        with self.progress.step("the broker warms up"):
-            self.progress.note(f"{measure().wall:,.0f} ticks/s")
-
     def run(self, name: str, measure: Callable[[], Rate]) -> None:
         """Measure once and keep the rate."""
         with self.progress.step(f"{name}, round {len(self.rates[name]) + 1}"):
