@@ -32,7 +32,7 @@ class Hammered:
 def hammer(
     folder: Path, *, swaps: int, threads: int, on_swap: Callable[[int], None] = lambda _: None
 ) -> Hammered:
-    """Swap so many times under so many reader threads.
+    """Swap so many times under so many reader threads, which have made more queries each time.
 
     The generations are made before; a swap reveals the next entry of the log and pulls it. After the last one
     the store begins anew with another replica's folder, so that generations only ever go up for a reader.
@@ -79,10 +79,10 @@ def _one_round(
     replica = open_replica(puller.folder.path)
     swapped_to = 1
     stop = threading.Event()
-    lock = threading.Lock()
+    changed = threading.Condition()
 
     def read() -> None:
-        queries = torn = stale = 0
+        torn = stale = 0
         seen: set[int] = set()
         while not stop.is_set():
             at_least = swapped_to
@@ -90,15 +90,17 @@ def _one_round(
                 with replica.read(max_lag=600) as snapshot:
                     (found,) = snapshot.execute(SUMS_QUERY).fetchall()
             except Exception as error:
-                with lock:
+                with changed:
                     result.errors.append(f"{type(error).__name__}: {error}")
+                    changed.notify()
                 continue
-            queries += 1
+            with changed:
+                result.queries += 1
+                changed.notify()
             torn += found != sums[snapshot.generation]
             stale += snapshot.generation < at_least
             seen.add(snapshot.generation)
-        with lock:
-            result.queries += queries
+        with changed:
             result.torn += torn
             result.stale += stale
             result.generations_seen |= seen
@@ -114,6 +116,9 @@ def _one_round(
             swapped_to = puller.pull().generation
             result.swaps += 1
             on_swap(result.swaps)
+            # Where a query takes longer than a swap, on a busy machine, the next swap waits.
+            with changed:
+                changed.wait_for(lambda: result.queries > result.swaps or result.errors, timeout=60)
     finally:
         stop.set()
         for reader in readers:
