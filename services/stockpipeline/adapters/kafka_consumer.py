@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stockpipeline.adapters.kafka_client import (
     BrokerConnection,
@@ -13,7 +13,7 @@ from stockpipeline.adapters.kafka_client import (
     reading_failed,
 )
 from stockpipeline.adapters.kafka_inbox import open_inbox
-from stockpipeline_native import Messages
+from stockpipeline_native import Inbox, Messages
 
 SESSION_SECONDS = 6.0
 """When a killed member's partitions move, unless it comes again; brokers allow no less by default."""
@@ -70,8 +70,7 @@ class GroupConsumer:
             "queued.min.messages": max(_LEAST_AHEAD, _MOST_AHEAD // partitions),
             "queued.max.messages.kbytes": max(1024, _MOST_AHEAD_KIB // partitions),
         }
-        self._consumer = Consumer(self._settings)
-        self._inbox = open_inbox(self._consumer, MOST_AT_ONCE)
+        self._consumer, self._inbox = self._open()
         self._join: Callable[[], None] = lambda: None
 
     def subscribe(
@@ -117,24 +116,30 @@ class GroupConsumer:
         except KafkaException as error:
             raise KafkaFatal(f"reading {self.topic} failed: {describe(error)}") from error
         trouble = event and event.error()
-        if trouble and self._session_ended and trouble.code() == KafkaError._FATAL:
-            self._join_anew(trouble)
-        elif trouble:
-            reading_failed(trouble, self.topic)
+        if trouble:
+            try:
+                reading_failed(trouble, self.topic)
+            except KafkaFatal as fatal:
+                if not self._session_ended:
+                    raise
+                self._join_anew(fatal)
         return self._inbox.take(seconds)
 
-    def _join_anew(self, trouble: KafkaError) -> None:
+    def _open(self) -> tuple[Consumer, Inbox]:
+        consumer = Consumer(self._settings)
+        return consumer, open_inbox(consumer, MOST_AT_ONCE)
+
+    def _join_anew(self, why: KafkaFatal) -> None:
         """Join with a new client, after the old one fenced itself.
 
         A static member whose session has ended goes on to send heartbeats, without its member id, until the
         lost callback has been served. Answered by a broker that is back, they are fatal to the client.
         """
-        _log.warning("joining the group anew", topic=self.topic, error=trouble.str())
+        _log.warning("joining the group anew", topic=self.topic, why=str(why))
         self._inbox.close()
         self._consumer.close()
         self._session_ended = False
-        self._consumer = Consumer(self._settings)
-        self._inbox = open_inbox(self._consumer, MOST_AT_ONCE)
+        self._consumer, self._inbox = self._open()
         self._join()
 
     def committed(self, partitions: Sequence[int]) -> dict[int, int | None]:

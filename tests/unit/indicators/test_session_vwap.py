@@ -19,6 +19,7 @@ from stockpipeline.market.periods import Periods
 from stockpipeline.market.sessions import session_from_date
 from stockpipeline.market.ticks import MarketSession, Tick
 from stockpipeline.signals.detector import Detector
+from tests.unit.indicators.test_engine import fields
 
 VWAP = Indicator(name="vwap", function="SESSION_VWAP")
 # The second session is a half day, the third is in another week.
@@ -73,7 +74,7 @@ def test_stream_and_batch_agree_to_the_bit_wherever_history_begins_and_ends(spli
         bar = bars.bar(index)
         if engine.bars:
             engine.form(bar.session)
-            np.testing.assert_equal(engine.peek(*bar_fields(bar))[5], values[index])
+            np.testing.assert_equal(engine.peek(*fields(bar))[5], values[index])
         engine.commit(bar)
         np.testing.assert_equal(engine.past[0][5], values[index])
 
@@ -101,7 +102,3 @@ def test_ticks_of_a_new_session_leave_the_one_before_behind() -> None:
     assert vwap_after(0, 10.0, 100) == 10.0
     assert vwap_after(1, 16.0, 100) == (16.0 + 10.0 + 16.0) / 3
     assert vwap_after(30, 20.0, 200) == pytest.approx((14.0 * 200 + 20.0 * 200) / 400)
-
-
-def bar_fields(bar: Bar) -> tuple[float, float, float, float, float]:
-    return bar.open, bar.high, bar.low, bar.close, bar.volume
